@@ -42,4 +42,5 @@ package enum LogKey: String, Sendable, CaseIterable {
     case daysLeft = "days_left"
     case limit
     case component
+    case kind
 }
