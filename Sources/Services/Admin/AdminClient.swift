@@ -186,7 +186,7 @@ package struct AdminClient: Sendable {
     }
 
     /// False when the deadline came first.
-    private func wait(_ descriptor: Int32, _ events: Int, _ deadline: UInt64) -> Bool {
+    private func wait(_ descriptor: Int32, _ events: Int32, _ deadline: UInt64) -> Bool {
         while true {
             let now = RealTime.monotonicMilliseconds
             guard now < deadline else { return false }
