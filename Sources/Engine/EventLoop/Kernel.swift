@@ -13,8 +13,9 @@ internal import Glibc
 /// the simulation plays it.
 ///
 /// - Results: a value `>= 0`, or `-errno`. EINTR never comes out.
+/// - Thread: any; a subclass with state of its own is used by one thread.
 /// - Cost: one virtual call beside the system call itself.
-package class Kernel {
+package class Kernel: @unchecked Sendable {
     package init() {}
 
     package func makePoller() -> Int32 { -ENOSYS }
@@ -60,7 +61,7 @@ package struct SocketOptions: Sendable, Equatable {
 }
 
 /// Linux.
-package final class SystemKernel: Kernel {
+package final class SystemKernel: Kernel, @unchecked Sendable {
     package override init() { super.init() }
 
     private func retrying(_ call: () -> Int32) -> Int32 {

@@ -1,5 +1,5 @@
-package import Authentication
-package import PostgresProtocol
+internal import Authentication
+internal import PostgresProtocol
 internal import Tenancy
 
 // The room's map: ServerLoginMachine decides what our side as a client of PostgreSQL does from the
@@ -127,7 +127,9 @@ package struct ServerLoginMachine: Sendable {
     /// The body of the client's `p` message (`relay`).
     package mutating func clientMessage(_ body: [UInt8]) -> [ServerLoginAction] {
         guard case .relay = options.credential, state == .authentication else { return [] }
-        return [.send(Self.encoded { try AuthenticationData(data: body).encode(into: &$0) })]
+        return [.send(Self.encoded { writer throws(EncodingError) in
+                try AuthenticationData(data: body).encode(into: &writer)
+            })]
     }
 
     /// Exactly one byte is a legal answer; more would be plain text that pretends to be encrypted
@@ -286,7 +288,9 @@ package struct ServerLoginMachine: Sendable {
             state = .parameters
         }
         if case .relay = options.credential {
-            return [.forwardToClient(Self.encoded { try request.encode(into: &$0) })]
+            return [.forwardToClient(Self.encoded { writer throws(EncodingError) in
+                try request.encode(into: &writer)
+            })]
         }
         switch request {
         case .ok: return isAcceptedWithoutProof ? [] : try refuseMethod("none")
@@ -296,7 +300,9 @@ package struct ServerLoginMachine: Sendable {
                 try exchange.challenge(data)
             }
             let message = AuthenticationData(data: answer)
-            return [.send(Self.encoded { try message.encode(into: &$0) })]
+            return [.send(Self.encoded { writer throws(EncodingError) in
+                try message.encode(into: &writer)
+            })]
         case .saslFinal(let data):
             try step { exchange throws(AuthenticationError) in try exchange.final(data) }
             return []
@@ -306,7 +312,9 @@ package struct ServerLoginMachine: Sendable {
             }
             let user = options.parameters.first?.value ?? []
             let answer = MD5Password.response(password: password, user: user, salt: salt)
-            return [.send(Self.encoded { try PasswordMessage(password: answer).encode(into: &$0) })]
+            return [.send(Self.encoded { writer throws(EncodingError) in
+                try PasswordMessage(password: answer).encode(into: &writer)
+            })]
         case .cleartextPassword: return try refuseMethod("password")
         default: return try refuseMethod("code \(request.code)")
         }
@@ -343,7 +351,9 @@ package struct ServerLoginMachine: Sendable {
             try exchange.begin(offered: mechanisms)
         }
         let response = SASLInitialResponse(mechanism: mechanism, data: data)
-        return [.send(Self.encoded { try response.encode(into: &$0) })]
+        return [.send(Self.encoded { writer throws(EncodingError) in
+                try response.encode(into: &writer)
+            })]
     }
 
     private mutating func step<Result>(

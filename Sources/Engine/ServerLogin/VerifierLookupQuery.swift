@@ -1,5 +1,5 @@
 internal import Authentication
-internal import PostgresProtocol
+package import PostgresProtocol
 
 /// The question for one role's verifier, in the extended protocol: the role's name is a parameter,
 /// never part of the statement (S-33).
@@ -22,7 +22,7 @@ package struct VerifierLookupQuery: Sendable {
         try Bind(
             portal: [], statement: [], parameterFormats: [], parameters: [user], resultFormats: []
         ).encode(into: &writer)
-        try Execute(portal: [], maximumRows: 2).encode(into: &writer)
+        try Execute(portal: [], rowsMax: 2).encode(into: &writer)
         try FrontendMessage.sync.encode(into: &writer)
         return writer.bytes
     }

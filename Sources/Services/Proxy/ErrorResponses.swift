@@ -154,6 +154,8 @@ extension ClientError {
         }
         let fields = ErrorFields(
             .fatal, sqlState: sqlState, message: message, detail: detail, hint: hint)
-        return ProxyWorker.encoded { try fields.encodeError(into: &$0) }
+        return ProxyWorker.encoded { writer throws(EncodingError) in
+                try fields.encodeError(into: &writer)
+            }
     }
 }

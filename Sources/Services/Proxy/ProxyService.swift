@@ -1,4 +1,4 @@
-package import EventLoop
+internal import EventLoop
 package import Handoff
 package import Telemetry
 package import Tenancy

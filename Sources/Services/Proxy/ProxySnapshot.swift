@@ -1,4 +1,4 @@
-package import EventLoop
+internal import EventLoop
 package import Handoff
 package import Tenancy
 package import Telemetry

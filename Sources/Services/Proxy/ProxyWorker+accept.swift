@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy

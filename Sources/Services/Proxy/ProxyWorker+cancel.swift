@@ -1,7 +1,9 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import ServerLogin
 internal import Telemetry
+internal import Tenancy
 
 /// What a slot of kind `cancel` carries to the cluster.
 struct CancelTask {

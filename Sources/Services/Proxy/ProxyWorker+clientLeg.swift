@@ -1,6 +1,8 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Telemetry
+internal import Tenancy
 
 /// The client leg until the login is complete: negotiation, TLS, startup packet, authentication
 /// messages. `ClientLogin` decides; this does.

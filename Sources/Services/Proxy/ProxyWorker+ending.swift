@@ -1,6 +1,8 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Telemetry
+internal import Tenancy
 
 /// Ends: of one leg, of both, and the record that remains.
 ///

@@ -1,5 +1,6 @@
 internal import Authentication
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import ServerLogin
 internal import Telemetry

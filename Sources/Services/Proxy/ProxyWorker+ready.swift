@@ -1,5 +1,6 @@
 internal import Authentication
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import ServerLogin
 internal import Telemetry
@@ -80,7 +81,9 @@ extension ProxyWorker {
         session.pointee.end = .refusedByServer
         closeLeg(session, .server)
         // Nothing but errors may precede AuthenticationOk, so what was held for the client goes too.
-        transmit(session, .client, Self.encoded { try fields.encodeError(into: &$0) })
+        transmit(session, .client, Self.encoded { writer throws(EncodingError) in
+                try fields.encodeError(into: &writer)
+            })
         details.failure = failure
         if session.pointee.phase != .ended { beginClosing(session, .client) }
     }

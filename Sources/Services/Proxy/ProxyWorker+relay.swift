@@ -1,7 +1,9 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Tap
 internal import Telemetry
+internal import Tenancy
 
 /// The hot path: from one leg's recv to the other leg's send. Nothing here allocates, counts
 /// references, locks, or makes a system call but those two (and epoll's when a peer is slow).

@@ -1,5 +1,6 @@
 internal import Authentication
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy
@@ -139,7 +140,9 @@ extension ProxyWorker {
         if authentication.mode == .relay {
             login.stage = .waiting
             if let negotiation = login.negotiation {
-                transmit(session, .client, Self.encoded { try negotiation.encode(into: &$0) })
+                transmit(session, .client, Self.encoded { writer throws(EncodingError) in
+                try negotiation.encode(into: &writer)
+            })
             }
             return openServerLeg(session)
         }
@@ -206,7 +209,9 @@ extension ProxyWorker {
         case .challenge(let data):
             transmit(
                 session, .client,
-                Self.encoded { try AuthenticationRequest.saslContinue(data).encode(into: &$0) })
+                Self.encoded { writer throws(EncodingError) in
+                try AuthenticationRequest.saslContinue(data).encode(into: &writer)
+            })
         case .accepted(let key, let final):
             login.clientKey = key
             login.scram = nil

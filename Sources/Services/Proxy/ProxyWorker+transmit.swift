@@ -1,6 +1,8 @@
 internal import EventLoop
+internal import Handoff
 internal import PostgresProtocol
 internal import Telemetry
+internal import Tenancy
 
 /// Sending: what a peer does not take at once waits in the leg's pending bytes, and reading from the
 /// other leg stops until it has drained.

@@ -112,7 +112,7 @@ final class ProxyWorker {
             let side: LegSide = token.kind == 0 ? .client : .server
             legEvent(session, side, seen)
             settle(session)
-        case TokenKind.listener: acceptClients(token.slot)
+        case TokenKind.listener: acceptClients(UInt32(clamping: token.slot))
         case TokenKind.mailbox: readMailbox()
         default: break
         }
