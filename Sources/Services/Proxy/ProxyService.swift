@@ -144,8 +144,16 @@ package final class ProxyService: @unchecked Sendable {
         threads = []
     }
 
+    /// Whether every worker has looked at its mailbox since the last call (or this is the first).
+    package func areWorkersAlive() -> Bool {
+        let isAlive = shared.mailboxes.allSatisfy { !$0.hasUnreadPing }
+        for mailbox in shared.mailboxes { mailbox.ping() }
+        return isAlive
+    }
+
     // What status and metrics read.
 
+    package var drainSeconds: Int { snapshot.configuration.drainSeconds }
     package var sessionCount: Int { shared.sessions.value }
     package var loginCount: Int { shared.logins.value }
     package var workerCounters: [WorkerCounters] { shared.counters }
