@@ -215,6 +215,7 @@ final class ServiceRunner: Sendable {
     }
 
     private func status(_ proxy: ProxyService) -> ServiceStatus {
+        let now = Int64(clamping: RealTime.nowMilliseconds / 1000)
         let (phase, registry) = state.withLock { ($0.phase, $0.registry) }
         return ServiceStatus(
             version: version, startedAtMilliseconds: startedAt, phase: phase,
@@ -226,7 +227,7 @@ final class ServiceRunner: Sendable {
             },
             registry: registry,
             certificates: proxy.certificates.map {
-                CertificateStatus(name: $0.serial, expirySeconds: Int64($0.secondsLeft))
+                CertificateStatus(name: $0.serial, expirySeconds: now + Int64($0.secondsLeft))
             })
     }
 }

@@ -121,11 +121,11 @@ final class ProxyWorker {
     private func legEvent(_ session: SessionPointer, _ side: LegSide, _ seen: Interest) {
         let leg = session.pointee.leg(side)
         if leg.pointee.isConnecting {
-            if seen != [] { connectionEvent(session) }
+            if seen != .none { connectionEvent(session) }
             return
         }
         if seen.contains(.writable) { flush(session, side) }
-        guard !seen.isDisjoint(with: [.readable, .failed, .hungUp]) else { return }
+        guard seen.contains(.readable | .failed | .hungUp) else { return }
         switch session.pointee.phase {
         case .relaying:
             if leg.pointee.interest.contains(.readable) {
