@@ -59,6 +59,10 @@ package enum MetricCatalog {
             "pgtee_route_table_swaps_total", .counter,
             "Route tables that a worker has put into force.",
             ["worker"], [.init(.worker(.snapshotSwaps))]),
+        .init(
+            "pgtee_route_table_generation", .gauge,
+            "Generation of the route table that a worker routes by.",
+            ["worker"], [.init(.worker(.snapshotGeneration))]),
     ]
 
     static let connections: [MetricFamily] = [
