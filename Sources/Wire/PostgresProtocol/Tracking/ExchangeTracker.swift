@@ -86,8 +86,8 @@ package struct ExchangeTracker: ~Copyable {
     mutating func clientEndedCopy() {
         if copy == .copyIn {
             copy = .copyInEnded
-        } else if !isSkipping && !queue.isEmpty && certainty != .overflowed {
-            if !queue.push(OutstandingQueue.Entry.copyEnd) { overflow() }
+        } else if !isSkipping && certainty != .overflowed {
+            if !queue.pushCopyEnd() { overflow() }
         }
     }
 
