@@ -23,6 +23,10 @@ import Testing
         run(">Q >d >f >Q <G copyInEnded <E none sure <ZI busy <C <ZI =0 idle sure")
     }
 
+    @Test func `a transaction whose only Sync was swallowed stays open`() {
+        run(">P >B >E >S >d >c <1 <2 <G <C =0 busy sure >S <ZI =0 idle sure")
+    }
+
     @Test func `an error in an extended COPY IN skips to the Sync behind it`() {
         run(">P >B >E <1 <2 <G >d <E none =0 busy sure >d >c >S =1 <ZI =0 idle sure")
         run(">P >B >E <1 <2 <G >f <E =0 busy >S <ZI =0 idle sure")

@@ -40,6 +40,10 @@ import Testing
         run(">P <E >B >S >Q =2 <ZI =1 busy <C <ZI =0 idle sure")
     }
 
+    @Test func `a session that skips to a Sync is not idle, whatever was dropped`() {
+        run(">P >B >Q <E =0 busy sure >S =1 <ZI =0 idle sure")
+    }
+
     @Test func `the commit can fail at Sync`() {
         run(">P >B >E >S <1 <2 <C =1 <E =1 sure <ZI =0 idle")
     }

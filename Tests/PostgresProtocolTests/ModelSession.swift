@@ -28,9 +28,10 @@ struct ModelSession {
 
     init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
-    /// Nothing read or unread is waiting and no transaction is open: what the tracker calls idle.
+    /// Nothing that brings an answer is waiting and no transaction is open: what the tracker calls
+    /// idle.
     var isAtRest: Bool {
-        inbox.isEmpty && !isSkipping && !isInCopy && !hasImplicitTransaction && block == "I"
+        inbox.allSatisfy { "Hdcf".contains($0.type) } && !isSkipping && !isInCopy && !hasImplicitTransaction && block == "I"
     }
 
     var isBetweenExchanges: Bool { script.isEmpty }
