@@ -95,7 +95,11 @@ package enum ConfigurationReader {
             // expressions for each scalar cost most of the time.
             let parser = try Yams.Parser(
                 yaml: document.text, resolver: .basic, constructor: .default, encoding: .utf8)
-            return try parser.singleRoot()
+            if let root = try parser.singleRoot(), !root.isNothing { return root }
+            context.problems.append(
+                DocumentProblem(
+                    file: context.file, line: context.lineOffset + 1, column: 1,
+                    message: "the document is empty"))
         } catch let error as YamlError {
             context.problems.append(YAMLErrors.problem(error, context))
         } catch {
