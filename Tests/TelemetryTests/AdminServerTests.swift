@@ -118,7 +118,8 @@ private func get(_ server: AdminServer, _ path: String) throws -> String {
             #expect(answer.hasPrefix("HTTP/1.1 405 "))
             #expect(answer.contains("\r\nAllow: GET\r\n"))
         }
-        let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        let chunked =
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         #expect(try ask(server, chunked).hasPrefix("HTTP/1.1 413 "))
         #expect(try ask(server, "hello\r\n\r\n").hasPrefix("HTTP/1.1 400 "))
         #expect(try ask(server, "GET / HTTP/2.0\r\nHost: a\r\n\r\n").hasPrefix("HTTP/1.1 505 "))
@@ -173,7 +174,9 @@ private func get(_ server: AdminServer, _ path: String) throws -> String {
         // Both places become free as soon as the server has seen the ends.
         let deadline = ContinuousClock.now + .seconds(10)
         var answer = ""
-        while answer.isEmpty, ContinuousClock.now < deadline { answer = try get(server, "/healthz") }
+        while answer.isEmpty, ContinuousClock.now < deadline {
+            answer = try get(server, "/healthz")
+        }
         #expect(answer.hasSuffix("ok\n"))
     }
 

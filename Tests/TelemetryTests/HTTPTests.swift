@@ -41,7 +41,8 @@ import Testing
         "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nNo colon\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\u{0}b\r\n\r\n", "GET /\u{7f} HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / \r\nHost: a\r\n\r\n", "GET /\r\nHost: a\r\n\r\n", "G\"T / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / \r\nHost: a\r\n\r\n", "GET /\r\nHost: a\r\n\r\n",
+        "G\"T / HTTP/1.1\r\nHost: a\r\n\r\n",
         "\u{16}\u{3}\u{1}\r\n\r\n",
     ])
     func `a malformed request is refused`(text: String) {

@@ -24,7 +24,9 @@ import Testing
         let pair = try PacketPair()
         let writer = LogWriter(
             descriptor: pair.near, format: .json, level: .warning, hasPriority: false)
-        for level in [EventLevel.debug, .info, .notice, .warning, .error] { writer.write(level, "m") }
+        for level in [EventLevel.debug, .info, .notice, .warning, .error] {
+            writer.write(level, "m")
+        }
         #expect(pair.waiting().count == 2)
         #expect(writer.counts.lines == 2)
     }
@@ -33,6 +35,27 @@ import Testing
         let writer = LogWriter(descriptor: -1, format: .json, level: .info, hasPriority: false)
         writer.write(.info, "m")
         #expect(writer.counts == LogWriter.Counts(lines: 0, dropped: 1, suppressed: 0))
+    }
+
+    @Test func `the journal is known by its stream`() throws {
+        let pair = try PacketPair()
+        var status = stat()
+        try #require(fstat(pair.near, &status) == 0)
+        let stream = "\(status.st_dev):\(status.st_ino)"
+        #expect(LogWriter.isJournal(pair.near, stream: stream))
+        #expect(!LogWriter.isJournal(pair.far, stream: stream))
+        #expect(!LogWriter.isJournal(pair.near, stream: nil))
+        #expect(!LogWriter.isJournal(-1, stream: stream))
+    }
+
+    @Test func `a full descriptor that does not block costs lines, not the process`() throws {
+        let pair = try PacketPair()
+        try #require(fcntl(pair.near, F_SETFL, O_NONBLOCK) == 0)
+        while write(pair.near, "x", 1) == 1 {}
+        let writer = LogWriter(
+            descriptor: pair.near, format: .json, level: .info, hasPriority: false)
+        writer.write(.info, "m")
+        #expect(writer.counts.dropped == 1)
     }
 
     @Test func `a library's log goes the same way`() throws {
@@ -81,8 +104,8 @@ import Testing
         let line = LogLine.encode(LogRecord(session, timeMilliseconds: 0), as: .logfmt)
         #expect(
             String(decoding: line, as: UTF8.self)
-                == "time=1970-01-01T00:00:00.000Z level=warning msg=\"session ended\" session.id=17 "
-                + "worker=1 end=server_lost tenant=acme backend=blue user=remi database=shop "
+                == "time=1970-01-01T00:00:00.000Z level=warning msg=\"session ended\" "
+                + "session.id=17 worker=1 end=server_lost tenant=acme backend=blue user=remi database=shop "
                 + "application=psql client.address=192.0.2.1:5000 client.tls=TLSv1.3 "
                 + "server.tls=TLSv1.2 routed_by=sni,user protocol=3.2 server.pid=4711 "
                 + "login_ms=3.500 duration_ms=60000.000 client.bytes=100 "

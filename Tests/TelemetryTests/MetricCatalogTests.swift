@@ -44,7 +44,8 @@ import Testing
 
     @Test func `each label is a known word and each series has its family's labels`() {
         let known: Set = [
-            "version", "certificate", "source", "worker", "reason", "direction", "outcome", "tenant",
+            "version", "certificate", "source", "worker", "reason", "direction", "outcome",
+            "tenant",
         ]
         for family in families {
             #expect(Set(family.labels).isSubset(of: known), "\(family.name)")
@@ -58,6 +59,18 @@ import Testing
     @Test func `log keys are dotted lower case`() {
         for key in LogKey.allCases {
             #expect(key.rawValue.wholeMatch(of: /[a-z_]+(\.[a-z_]+)*/) != nil, "\(key)")
+        }
+    }
+
+    @Test func `docs/operations explains every log key`() throws {
+        let page = projectRoot.appendingPathComponent("docs/operations.md")
+        let text = try String(contentsOf: page, encoding: .utf8)
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        for key in LogKey.allCases {
+            let isExplained = rows.contains { row in
+                row.split(separator: "|").first?.contains("`\(key.rawValue)`") == true
+            }
+            #expect(isExplained, "\(key.rawValue)")
         }
     }
 

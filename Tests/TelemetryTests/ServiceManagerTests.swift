@@ -22,7 +22,9 @@ private final class FakeManager: Sendable {
         }
         let length = socklen_t(2 + name.utf8.count)
         let code = withUnsafePointer(to: address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length)
+            }
         }
         try #require(code == 0)
     }
@@ -178,7 +180,8 @@ private final class FakeManager: Sendable {
             "/usr/bin/systemd-analyze",
             ["security", "--no-pager", "--offline=yes", "--threshold=20", unit.path])
         #expect(code == 0, "\(output)")
-        let match = try #require(output.firstMatch(of: /exposure level for pgtee.service: ([0-9.]+)/))
+        let match = try #require(
+            output.firstMatch(of: /exposure level for pgtee.service: ([0-9.]+)/))
         let exposure = try #require(Double(String(match.1)))
         #expect(exposure <= 2.0)
     }

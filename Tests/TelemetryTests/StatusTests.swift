@@ -11,7 +11,9 @@ import Testing
         let json = try #require(document.json)
         #expect(StatusDocument(json: json) == document)
         let text = String(decoding: json, as: UTF8.self)
-        for key in ["uptime_s", "bytes_from_clients", "days_left", "success_age_s", "session_limit"] {
+        for key in [
+            "uptime_s", "bytes_from_clients", "days_left", "success_age_s", "session_limit",
+        ] {
             #expect(text.contains("\"\(key)\""), "\(key)")
         }
     }
@@ -89,7 +91,10 @@ import Testing
             ("http://[::1]", "[::1]:9432"),
         ]
         for (text, address) in cases { #expect(try AdminClient(text).address == address) }
-        for text in ["", ":1", "a:", "a:0", "a:99999", "[::1", "[::1]x", "::1", "::1:80", "a b", "https://a/b", "a/b"] {
+        for text in [
+            "", ":1", "a:", "a:0", "a:99999", "[::1", "[::1]x", "::1", "::1:80", "a b",
+            "https://a/b", "a/b",
+        ] {
             #expect(throws: AdminClientError.addressNotUnderstood(text)) { try AdminClient(text) }
         }
     }

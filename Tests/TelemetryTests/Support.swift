@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
+import Telemetry
 import Testing
 
 @testable import Admin
-import Telemetry
 
 /// The root of the checkout.
 let projectRoot = URL(fileURLWithPath: #filePath)
@@ -24,7 +24,8 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
-/// A pair of connected sockets on which each write arrives as one packet: shows what one write(2) was.
+/// A pair of connected sockets on which each write arrives as one packet: shows what one write(2)
+/// was.
 final class PacketPair: Sendable {
     let near: Int32
     let far: Int32

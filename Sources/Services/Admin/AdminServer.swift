@@ -59,8 +59,8 @@ package final class AdminServer: Sendable {
 }
 
 package struct AdminLimits: Sendable {
-    /// Connections at a time; more are closed at once. A Prometheus, a health check and a person need
-    /// three; each may hold a page of metrics in memory.
+    /// Connections at a time; more are closed at once. A Prometheus, a health check and a person
+    /// need three; each may hold a page of metrics in memory.
     package var connections = 32
     /// From accept to the last byte; below Prometheus' usual interval of 15 s.
     package var connectionMilliseconds: UInt64 = 10_000
@@ -131,8 +131,8 @@ private struct AdminLoop {
     }
 }
 
-/// One connection: reads a head, writes an answer, then reads on until the peer closes (closing first
-/// with bytes unread would reset the connection and could take the answer with it).
+/// One connection: reads a head, writes an answer, then reads on until the peer closes (closing
+/// first with bytes unread would reset the connection and could take the answer with it).
 private struct AdminConnection {
     let descriptor: Int32
     let deadlineMilliseconds: UInt64
@@ -181,7 +181,8 @@ private struct AdminConnection {
     private mutating func writeAnswer() {
         while sent < output.count {
             let count = output.withUnsafeBytes { bytes in
-                send(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent,
+                send(
+                    descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent,
                     Int32(MSG_NOSIGNAL))
             }
             if count < 0 {

@@ -3,9 +3,10 @@ internal import Glibc
 
 /// Limits of the process, set once at start.
 ///
-/// Secrets of clients and keys of TLS are in memory: so no core file, no ptrace and no /proc/self/mem
-/// for other processes of the same user. Each session needs two descriptors: so the soft limit of
-/// them is raised to the hard one. None of this needs a privilege; what fails is reported, not fatal.
+/// Secrets of clients and keys of TLS are in memory: so no core file, no ptrace and no
+/// /proc/self/mem for other processes of the same user. Each session needs two descriptors: so the
+/// soft limit of them is raised to the hard one. None of this needs a privilege; what fails is
+/// reported, not fatal.
 package struct ProcessHardening: Sendable, Equatable {
     /// The soft limit of open files, before and after; equal when it could not be raised.
     package var openFilesBefore: UInt64
