@@ -168,7 +168,7 @@ private final class FakeManager: Sendable {
         var core = rlimit(rlim_cur: 1, rlim_max: 1)
         getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &core)
         #expect(core.rlim_cur == 0 && core.rlim_max == 0)
-        #expect(done.fields.map(\.key).contains("core_forbidden"))
+        #expect(done.fields.count == 4)
     }
 }
 

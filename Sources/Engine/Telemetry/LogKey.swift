@@ -43,4 +43,8 @@ package enum LogKey: String, Sendable, CaseIterable {
     case limit
     case component
     case kind
+    case openFiles = "open_files"
+    case openFilesBefore = "open_files.before"
+    case coreForbidden = "core_forbidden"
+    case dumpsForbidden = "dumps_forbidden"
 }

@@ -1,6 +1,7 @@
 internal import Telemetry
 
-package enum LogLineFormat: Sendable { case logfmt, json }
+/// The words of `log.format`.
+package enum LogLineFormat: String, Sendable, CaseIterable { case logfmt, json }
 
 /// Records as lines of bytes.
 ///

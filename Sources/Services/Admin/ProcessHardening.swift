@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Telemetry
 
 /// Limits of the process, set once at start.
 ///
@@ -32,10 +33,10 @@ package struct ProcessHardening: Sendable, Equatable {
     /// For the log: what was done, and what was not.
     package var fields: [LogField] {
         [
-            LogField("open_files", .number(Int64(clamping: openFilesAfter))),
-            LogField("open_files_before", .number(Int64(clamping: openFilesBefore))),
-            LogField("core_forbidden", .text(coreForbidden ? "yes" : "no")),
-            LogField("dumps_forbidden", .text(dumpsForbidden ? "yes" : "no")),
+            LogField(.openFiles, .number(Int64(clamping: openFilesAfter))),
+            LogField(.openFilesBefore, .number(Int64(clamping: openFilesBefore))),
+            LogField(.coreForbidden, .text(coreForbidden ? "yes" : "no")),
+            LogField(.dumpsForbidden, .text(dumpsForbidden ? "yes" : "no")),
         ]
     }
 }
