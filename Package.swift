@@ -82,7 +82,11 @@ let package = Package(
             dependencies: ["CLinux", "COpenSSL", "PostgresProtocol", "Authentication"],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("PostgresProtocolTests", ["PostgresProtocol", "TestSupport"]),
-        tests("AuthenticationTests", ["Authentication", "PostgresProtocol", "COpenSSL", "TestSupport"]),
+        tests(
+            "AuthenticationTests",
+            [
+                "Authentication", "ServerLogin", "Tenancy", "PostgresProtocol", "COpenSSL", "TestSupport",
+            ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
         tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
