@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Ends what a test process started when that process ends, however it ends.
 ///
-/// A shell reads commands from a pipe whose other end only the test process holds. At the end of that
+/// A shell reads commands from a pipe whose other end only the test process holds. At the end of
 /// process, by exit, crash or SIGKILL, the pipe closes; the shell then kills the processes and
 /// removes the directories that are still on its lists. PR_SET_PDEATHSIG would not do: it fires
 /// when the *thread* that started the child ends, and threads of Swift's pool come and go.
