@@ -86,7 +86,7 @@ check_swift() {
     local found
     command -v swift >/dev/null || fail "there is no swift: install Swift $swift_needed from
 install: https://www.swift.org/install/linux/ and put its usr/bin into PATH"
-    found=$(swift --version 2>/dev/null | grep -oE 'Swift version [0-9]+\.[0-9]+' | grep -oE '[0-9.]+$')
+    found=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p')
     if [ "$(printf '%s\n' "$swift_needed" "$found" | sort -V | head -1)" != "$swift_needed" ]; then
         fail "Swift $swift_needed or newer is needed, this is ${found:-unknown}"
     fi
