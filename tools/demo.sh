@@ -213,7 +213,11 @@ start_pgtee() {
 }
 
 is_ready() {
-    kill -0 "$pgtee_pid" || give_up "pgtee ended: $(cat "$demo/pgtee.log")"
+    if ! kill -0 "$pgtee_pid"; then
+        echo "pgtee ended by itself:"
+        cat "$demo/pgtee.log"
+        exit 1
+    fi
     http_ok "$admin_port" /readyz
 }
 
