@@ -28,11 +28,11 @@ release: ## Build pgtee for use (.build/release/pgtee)
 	@tools/install.sh build
 	swift build --configuration release --product pgtee --static-swift-stdlib
 
-demo: ## Two real clusters behind one address, shown step by step; waits for Ctrl-C (ONCE=1: ends)
+demo: ## Two real clusters behind one address, step by step; Ctrl-C or ONCE=1 ends it
 	@tools/install.sh demo
 	@ONCE=$(ONCE) tools/demo.sh
 
-test: ## Install what is missing and run every test; QUICK=1 leaves out fuzzing and the long ones
+test: ## Install what is missing and run every test (QUICK=1: no fuzzing, no demo)
 	@QUICK=$(QUICK) tools/test.sh
 
 fuzz: ## Fuzz each decoder for SECONDS=60
@@ -43,8 +43,8 @@ soak: ## A release build under load and faults for MINUTES=10
 	@tools/install.sh test
 	tools/soak.sh $(MINUTES)
 
-regress: ## PostgreSQL's own regression suite, direct and through pgtee: the table of differences
-	@tools/install.sh test
+regress: ## PostgreSQL's regression suite, direct and through pgtee: the differences
+	@tools/install.sh regress
 	swift build --product pgtee
 	tools/regress.sh
 
@@ -56,7 +56,8 @@ bench-relay: ## Measure the relay beside PgBouncer, HAProxy and bare relays (QUI
 lint: ## Check the layout of the code and the house rules
 	@tools/lint.sh
 
-install-tools: ## Install what tests and benchmarks need, and nothing else
+install-tools: ## Install what tests, the suite and benchmarks need, and nothing else
+	@tools/install.sh regress
 	@tools/install.sh bench
 
 clean: ## Remove what builds, tests and the demo left behind
