@@ -23,7 +23,6 @@ func tests(_ name: String, _ uses: [Target.Dependency] = []) -> Target {
 }
 
 let yaml: Target.Dependency = .product(name: "Yams", package: "Yams")
-let http: Target.Dependency = .product(name: "FlyingFox", package: "FlyingFox")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
@@ -35,7 +34,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // C: module maps and inline shims for macros.
@@ -68,7 +66,7 @@ let package = Package(
                 "Telemetry", "EventLoop", "ServerLogin", "Tap",
             ]),
         room("Services", "Registry", ["CLinux", "Tenancy", "Authentication", yaml]),
-        room("Services", "Admin", ["CLinux", "Telemetry", "Handoff", http, logging]),
+        room("Services", "Admin", ["CLinux", "Telemetry", "Handoff", logging]),
 
         .executableTarget(
             name: "pgtee",
@@ -89,7 +87,7 @@ let package = Package(
             ["Authentication", "PostgresProtocol", "COpenSSL", "TestSupport"]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
-        tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "TestSupport"]),
+        tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
         tests(
             "EventLoopTests",
             ["EventLoop", "Handoff", "CLinux", "COpenSSL", "ServerLogin", "TestSupport"]),
