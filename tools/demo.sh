@@ -51,11 +51,13 @@ stop_cluster() {
 begin() {
     if [ -e "$demo" ]; then
         [ -e "$demo/made-by-make-demo" ] || give_up "$demo is not the demo's: move it away"
-        for name in acme globex; do stop_cluster "$clusters/$name"; done
+        # Clusters of a demo that was killed.
+        local before
+        before=$(cat "$demo/made-by-make-demo")
+        for name in acme globex; do stop_cluster "$before/$name"; done
         rm -rf "$demo"
     fi
     mkdir -p "$demo/tenants" "$demo/run"
-    touch "$demo/made-by-make-demo"
     chmod 755 "$demo"
     # Socket paths must be short, whatever the checkout is called.
     sockets=$(mktemp -d /tmp/pgtee-demo.XXXXXX)
@@ -65,6 +67,7 @@ begin() {
         clusters=$sockets/clusters
     fi
     mkdir -p "$clusters"
+    echo "$clusters" >"$demo/made-by-make-demo"
     trap stop_everything EXIT
     trap 'echo; exit 130' INT TERM
 }
@@ -193,13 +196,15 @@ END
 # pgtee never knows a password: it reads verifiers through a function made for that.
 make_lookup() {
     heading "The role that may look up verifiers, and nothing else"
-    local name sql
+    local name words
+    check 0 'SECURITY DEFINER' "$pgtee" tenant sql acme --config .demo/pgtee.yaml
     for name in acme globex; do
-        check 0 'SECURITY DEFINER' "$pgtee" tenant sql "$name" --config .demo/pgtee.yaml
-        sql=$("$pgtee" tenant sql "$name" --config .demo/pgtee.yaml)
-        echo "... and into $name's cluster with it, and a password for the role"
-        quietly admin "$name" -f - <<<"$sql
-ALTER ROLE pgtee_lookup PASSWORD '$(cat "$demo/lookup.password")';" || failed=$((failed + 1))
+        words="psql -X 'host=$sockets/$name port=$(port_of "$name") user=postgres dbname=postgres'"
+        check_pipe 0 'COMMIT' "$pgtee tenant sql $name --config .demo/pgtee.yaml | $words"
+        quietly admin "$name" -c \
+            "ALTER ROLE pgtee_lookup PASSWORD '$(cat "$demo/lookup.password")'" ||
+            failed=$((failed + 1))
+        echo "and the role's password is what .demo/lookup.password holds"
     done
 }
 
@@ -250,10 +255,10 @@ show_routes() {
 show_refusals() {
     local sql='SELECT 1'
     heading "Refused: a tenant that does not exist"
-    check 2 'FATAL' env PGPASSWORD=guess \
+    check 2 'FATAL:  tenant "initech" does not exist' env PGPASSWORD=guess \
         psql "$(connection localhost remi@initech)" -c "$sql"
     heading "Refused: a login that names two tenants"
-    check 2 'FATAL.*tenant' env PGPASSWORD=acme-secret \
+    check 2 'FATAL:  this login names more than one tenant' env PGPASSWORD=acme-secret \
         psql "$(connection acme.db.localhost remi@globex)" -c "$sql"
     heading "Refused: one tenant's password at another tenant's door"
     check 2 'password authentication failed' env PGPASSWORD=acme-secret \
@@ -268,11 +273,12 @@ is_sleeping() {
 show_cancel() {
     heading "A cancelled query: Ctrl-C in psql finds its query through pgtee"
     local output=$demo/cancelled status
-    echo "$ psql ... user=remi@acme -c 'SELECT pg_sleep(60)' &     then: kill -INT %1"
-    PGPASSWORD=acme-secret psql "$(connection localhost remi@acme)" -c 'SELECT pg_sleep(60)' \
-        >"$output" 2>&1 &
+    local words=(psql "$(connection localhost remi@acme)" -c 'SELECT pg_sleep(60)')
+    echo "$ PGPASSWORD=acme-secret $(typed "${words[@]}") &"
+    PGPASSWORD=acme-secret "${words[@]}" >"$output" 2>&1 &
     local client=$!
     wait_for 10 "the query did not start" is_sleeping
+    echo "$ kill -INT $client"
     kill -INT "$client"
     wait_for 10 "psql did not end" not kill -0 "$client" || kill "$client"
     wait "$client"
@@ -307,7 +313,7 @@ print_what_to_try() {
 PGPASSWORD=acme-secret psql "$(connection localhost remi@acme)"
 PGPASSWORD=globex-secret psql "$(connection globex.db.localhost remi)"
 PGPASSWORD=globex-secret psql "$(connection localhost remi "options='-c pgtee.tenant=globex'")"
-$pgtee status --admin http://127.0.0.1:$admin_port
+$pgtee status --admin 127.0.0.1:$admin_port
 tail -f .demo/pgtee.log
 END
 }
