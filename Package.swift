@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The manifest is the table of floors of docs/architecture.md: a target uses what its line names and
-// nothing else. Tests/HouseTests checks imports against it.
+// The manifest is the table of floors of docs/architecture.md: a target uses what its line names
+// and nothing else. Tests/HouseTests checks imports against it.
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -85,7 +85,8 @@ let package = Package(
         tests(
             "AuthenticationTests",
             [
-                "Authentication", "ServerLogin", "Tenancy", "PostgresProtocol", "COpenSSL", "TestSupport",
+                "Authentication", "ServerLogin", "Tenancy", "PostgresProtocol", "COpenSSL",
+                "TestSupport",
             ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
