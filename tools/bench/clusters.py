@@ -205,12 +205,11 @@ ssl_key_file = '{certificates.key}'
             time.sleep(0.1)
         self.psql(f"create role {USER} login password '{self.verifier}'",
                   database="postgres", **superuser)
-        self.psql("grant pg_stat_scan_tables to bench", database="postgres", **superuser)
         self.psql(f"create database {DATABASE} owner {USER}", database="postgres", **superuser)
         run("pgbench", "-i", "-q", "-s", self.scale, DATABASE, env=self.environment(),
             stderr=subprocess.DEVNULL)
         self.psql("create unlogged table copied (aid int, bid int, abalance int, filler text)")
-        self.psql("vacuum analyze")
+        self.psql("vacuum analyze pgbench_accounts")
         self.version = self.psql("show server_version")
 
     def environment(self, user=USER, password=PASSWORD):

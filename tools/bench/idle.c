@@ -24,6 +24,7 @@ int main(int count, char **arguments) {
             fprintf(stderr, "session %d of %d: %s", i + 1, wanted, PQerrorMessage(session));
             return 1;
         }
+        PQclear(PQexec(session, "")); // from here on PgBouncer holds a server connection for it
     }
     printf("ready\n");
     fflush(stdout);

@@ -1,7 +1,8 @@
 // A stand-in for a cluster that has to hold 9,000 sessions, which 9,000 backends would need some 25 GB
 // for: it speaks just enough of the protocol to let a session in (SSLRequest, SCRAM-SHA-256 with any
-// proof taken, a few parameters) and then never touches it again. Logins are served one at a time, each
-// to its end. Only the memory of what stands in front of it is measured.
+// proof taken, a few parameters), answers one empty query (PgBouncer joins a client to a server
+// connection at its first query only) and then never touches it again. Sessions are served one at a time.
+// Only the memory of what stands in front of it is measured.
 //
 //   stub LISTEN-PORT SCRAM-VERIFIER [CERTIFICATE KEY]
 #define _GNU_SOURCE
@@ -135,7 +136,7 @@ static bool let_in(struct connection *c) {
     return give(c, out, used);
 }
 
-static bool login(struct connection *c) {
+static bool serve(struct connection *c) {
     char packet[packet_max + 1];
     size_t length;
     uint32_t code;
@@ -150,7 +151,12 @@ static bool login(struct connection *c) {
         SSL_set_fd(c->tls, c->fd);
         if (SSL_accept(c->tls) != 1) return false;
     }
-    return scram(c) && let_in(c);
+    if (!scram(c) || !let_in(c)) return false;
+    char type, out[16];
+    if (!take(c, &type, 1) || type != 'Q' || !take_body(c, packet, &length)) return false;
+    size_t used = put(out, 'I', "", 0);
+    used += put(out + used, 'Z', "I", 1);
+    return give(c, out, used);
 }
 
 // SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>
@@ -190,7 +196,7 @@ int main(int count, char **arguments) {
         no_delay(c.fd);
         struct timeval patience = {.tv_sec = 5};
         setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        if (login(&c)) continue; // kept open, never read again
+        if (serve(&c)) continue; // kept open, never read again
         SSL_free(c.tls);
         close(c.fd);
     }

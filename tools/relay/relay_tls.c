@@ -158,10 +158,16 @@ static void readable(struct leg *source) {
     ERR_clear_error();
     if (!source->open && !opened(source)) return;
 
+    // Asked again only while it has something: calls that only say "want read" add up.
     size_t used = 0, count;
-    while (used < plain_size && SSL_read_ex(source->tls, plain + used, plain_size - used, &count) == 1)
+    bool ended = false;
+    while (in_start < in_end || SSL_has_pending(source->tls)) {
+        if (SSL_read_ex(source->tls, plain + used, plain_size - used, &count) != 1) {
+            ended = SSL_get_error(source->tls, 0) != SSL_ERROR_WANT_READ;
+            break;
+        }
         used += count;
-    bool ended = SSL_get_error(source->tls, 0) != SSL_ERROR_WANT_READ;
+    }
     flush(source); // OpenSSL's own answers, such as to a KeyUpdate
     if (source->dead) return;
 
