@@ -41,6 +41,7 @@ class Case:
 
     unit = "µs CPU per transaction"
     metric = "cpu_per_transaction"
+    needs_direct = False  # else it is run for the record only
 
     def __init__(self, identifier, contenders, kind, title):
         self.identifier = identifier
@@ -163,6 +164,7 @@ class Logins(Case):
 
     unit = "µs CPU per login"
     metric = "cpu_per_login"
+    needs_direct = True
     established = ["-S", "-M", "prepared", "-R", "400"]
 
     def __init__(self, identifier, kind, title):
@@ -216,6 +218,7 @@ class Latency(Case):
 
     unit = "µs added to p50"
     metric = "added_latency_p50"
+    needs_direct = True
 
     def __init__(self):
         super().__init__("latency1", PLAIN, "plain", "one session, latency beyond a direct one")
@@ -241,6 +244,7 @@ class Idle:
     """Memory and CPU of sessions that do nothing, in a fresh process before a stub of a cluster."""
 
     contenders = ("pgtee", "pgbouncer", "bare_relay")
+    needs_direct = False
 
     def __init__(self, identifier, kind, title):
         self.identifier = identifier

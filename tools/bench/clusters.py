@@ -81,6 +81,11 @@ class Workshop:
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="pgtee-bench-", dir=parent))
         self.path.chmod(0o755)
         self.processes = []
+        self.count = 0
+
+    def numbered_directory(self, name):
+        self.count += 1
+        return self.directory(f"{self.count}-{name}")
 
     def directory(self, name):
         made = self.path / name

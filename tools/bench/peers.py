@@ -43,32 +43,39 @@ class Endpoint:
 class Peers:
     """Starts endpoints; `route` in their names is only for logs and configuration files."""
 
-    def __init__(self, workshop, certificates, build, pgtee):
+    def __init__(self, workshop, certificates, build, pgtee, under=(), environment=None):
+        """`under`: words put before every program (valgrind); `environment`: added to its own."""
+        self.under = [str(word) for word in under]
+        self.environment = environment
         self.workshop = workshop
         self.certificates = certificates
         # A copy that the server's user can run, and that a build meanwhile can't change.
         self.pgtee_path = pgtee and shutil.copy(pgtee, workshop.path / "pgtee")
         self.relay = compile_c(build, TOOLS / "relay/relay.c")
         self.relay_tls = compile_c(build, TOOLS / "relay/relay_tls.c", "-lssl", "-lcrypto")
-        self.count = 0
 
     def start(self, name, target, verifier, **options):
         """`options`: connection_per_client for PgBouncer, sessions for all that have limits."""
         if name == "direct":
             return Endpoint(name, target.port, target.tls, host=target.address)
-        self.count += 1
-        directory = self.workshop.directory(f"{self.count}-{name}")
+        directory = self.workshop.numbered_directory(name)
         port = free_port()
         starters = {
             "bare_relay": self._bare_relay, "bare_relay_twin": self._bare_relay,
             "haproxy": self._haproxy, "pgbouncer": self._pgbouncer, "pgtee": self._pgtee,
         }
+        self.log = directory / "log"
         process = starters[name](directory, port, target, verifier, **options)
         try:
-            wait_for_port(port, process)
+            wait_for_port(port, process, seconds=60 if self.under else 20)
         except Trouble as trouble:
-            raise Trouble(f"{trouble}\n{(directory / 'log').read_text()[-2000:]}") from None
+            raise Trouble(f"{trouble}\n{self.log.read_text()[-2000:]}") from None
         return Endpoint(name, port, target.tls, process)
+
+    def _run(self, *command, **options):
+        environment = os.environ | self.environment if self.environment else None
+        return self.workshop.start(
+            *self.under, *command, log=self.log, env=environment, **options)
 
     def stop(self, endpoint):
         if endpoint.process:
@@ -80,7 +87,7 @@ class Peers:
             certificates = self.certificates
             command[0] = self.relay_tls
             command += [certificates.certificate, certificates.key, certificates.ca, SERVER_NAME]
-        return self.workshop.start(*command, log=directory / "log")
+        return self._run(*command)
 
     def _haproxy(self, directory, port, target, _verifier, **_options):
         server = (f"unix@{target.address}/.s.PGSQL.{target.port}" if target.address[0] == "/"
@@ -99,8 +106,7 @@ listen bench
     server cluster {server}
 """)
         configuration.chmod(0o644)
-        return self.workshop.start(
-            "haproxy", "-db", "-f", configuration, log=directory / "log")
+        return self._run("haproxy", "-db", "-f", configuration)
 
     def _pgbouncer(self, directory, port, target, verifier, connection_per_client=False,
                    sessions=400):
@@ -131,8 +137,7 @@ listen_backlog = 4096
 ignore_startup_parameters = extra_float_digits
 {tls}
 """)
-        return self.workshop.start(
-            "pgbouncer", configuration, log=directory / "log", **as_server_user())
+        return self._run("pgbouncer", configuration, **as_server_user())
 
     def _pgtee(self, directory, port, target, verifier, sessions=400, **_options):
         tenants = self.workshop.directory(f"{directory.name}/tenants")
@@ -161,9 +166,8 @@ admin: off
 workers: 1
 runtime_directory: {directory}
 """)
-        return self.workshop.start(
-            self.pgtee_path, "serve", "--config", configuration, log=directory / "log",
-            cwd=directory, **as_server_user())
+        return self._run(self.pgtee_path, "serve", "--config", configuration, cwd=directory,
+                         **as_server_user())
 
 
 def compile_c(build, source, *flags):
