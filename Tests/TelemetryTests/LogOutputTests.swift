@@ -105,9 +105,10 @@ import Testing
         #expect(
             String(decoding: line, as: UTF8.self)
                 == "time=1970-01-01T00:00:00.000Z level=warning msg=\"session ended\" "
-                + "session.id=17 worker=1 end=server_lost tenant=acme backend=blue user=remi database=shop "
-                + "application=psql client.address=192.0.2.1:5000 client.tls=TLSv1.3 "
-                + "server.tls=TLSv1.2 routed_by=sni,user protocol=3.2 server.pid=4711 "
+                + "session.id=17 worker=1 end=server_lost tenant=acme backend=blue "
+                + "user=remi database=shop application=psql client.address=192.0.2.1:5000 "
+                + "client.tls=TLSv1.3 server.tls=TLSv1.2 routed_by=sni,user "
+                + "protocol=3.2 server.pid=4711 "
                 + "login_ms=3.500 duration_ms=60000.000 client.bytes=100 "
                 + "server.bytes=9223372036854775807 exchanges=3 error.sqlstate=08006 "
                 + "error.message=\"server closed the connection\" "

@@ -74,6 +74,22 @@ import Testing
         }
     }
 
+    @Test func `no field is logged under a key that is not in the list`() throws {
+        let known = Set(LogKey.allCases.map(\.rawValue))
+        let sources = projectRoot.appendingPathComponent("Sources")
+        let files = try #require(
+            FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil))
+        var read = 0
+        for case let file as URL in files where file.pathExtension == "swift" {
+            read += 1
+            let text = try String(contentsOf: file, encoding: .utf8)
+            for match in text.matches(of: /LogField\(\s*"([^"]*)"/) {
+                #expect(known.contains(String(match.1)), "\(file.lastPathComponent): \(match.1)")
+            }
+        }
+        #expect(read > 20)
+    }
+
     @Test func `every end has its own ordinal`() {
         #expect(SessionEnd.allCases.map(\.ordinal) == Array(0..<SessionEnd.allCases.count))
     }
