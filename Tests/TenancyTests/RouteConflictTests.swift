@@ -4,7 +4,8 @@ import Testing
 
 /// Two keys that disagree: reliability rows on route confusion and on fixed texts.
 @Suite struct RouteConflictTests {
-    /// How each key names one tenant: acme, globex, and one that does not exist (where a client can).
+    /// How each key names one tenant: acme, globex, and one that does not exist (where a client
+    /// can).
     private struct Naming: CustomStringConvertible, Sendable {
         var key: RouteKey
         var variant: String

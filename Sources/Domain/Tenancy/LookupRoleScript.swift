@@ -1,8 +1,8 @@
-/// The SQL that makes the look-up role and its function in a tenant's cluster, for a superuser to read and
-/// to run. It may be run again.
+/// The SQL that makes the look-up role and its function in a tenant's cluster, for a superuser to
+/// read and to run. It may be run again.
 ///
-/// The role can log in and call one function; the function shows the SCRAM verifiers of roles that may log
-/// in, and nothing else: no md5 hash (it is as good as the password), no expired password.
+/// The role can log in and call one function; the function shows the SCRAM verifiers of roles that
+/// may log in, and nothing else: no md5 hash (it is as good as the password), no expired password.
 package enum LookupRoleScript {
     package static func text(_ lookup: VerifierLookup, tenant: String) -> String {
         let role = identifier(lookup.user)

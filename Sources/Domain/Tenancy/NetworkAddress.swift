@@ -34,8 +34,8 @@ struct NetworkAddress: Equatable {
         return bytes.allSatisfy { $0 == 0 }
     }
 
-    /// Why no cluster can be at this address; nil: one can. Link-local addresses are where clouds keep
-    /// their metadata services, which hand out credentials.
+    /// Why no cluster can be at this address; nil: one can. Link-local addresses are where clouds
+    /// keep their metadata services, which hand out credentials.
     var whyForbidden: String? {
         if isUnspecified { return "it is the unspecified address" }
         if let v4 {

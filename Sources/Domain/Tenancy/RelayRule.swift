@@ -1,6 +1,7 @@
-/// Where `authentication: {mode: relay}` works: the cluster's SCRAM messages are passed on unchanged, and
-/// what a client says in them about TLS must be true for the cluster's leg as well. A client binds to the
-/// certificate it sees, or says that it could have; the bytes can't be changed, they are signed.
+/// Where `authentication: {mode: relay}` works: the cluster's SCRAM messages are passed on
+/// unchanged, and what a client says in them about TLS must be true for the cluster's leg as well.
+/// A client binds to the certificate it sees, or says that it could have; the bytes can't be
+/// changed, they are signed.
 ///
 /// | client leg | server leg | |
 /// | --- | --- | --- |

@@ -1,6 +1,7 @@
 /// The rules for one tenant's document, and for all of them together.
 package enum TenantValidation {
-    /// - Parameter localAddresses: this machine's addresses, for finding loops behind `*` listeners.
+    /// - Parameter localAddresses: this machine's addresses, for finding loops behind `*`
+    ///   listeners.
     package static func problems(
         _ tenant: Tenant, service: ServiceConfiguration, localAddresses: Set<String> = []
     ) -> [TenancyProblem] {

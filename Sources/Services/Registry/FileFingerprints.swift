@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// What files looked like when they were read, so that a wake-up without a change costs a stat each.
+/// What files looked like when they were read, so that a wake-up without a change costs a stat
+/// each.
 struct FileFingerprints {
     struct Fingerprint: Equatable {
         var device: UInt64
@@ -54,7 +55,8 @@ struct FileFingerprints {
         if Set(now) != Set(documents.keys) { return true }
         for prints in [documents, material, secrets] {
             for (path, print) in prints {
-                // A write in the same tick of the clock as the read leaves no trace in these numbers.
+                // A write in the same tick of the clock as the read leaves no trace in these
+                // numbers.
                 if print.changeSeconds >= renewedSeconds - 1 { return true }
                 if Fingerprint(path) != print { return true }
             }

@@ -2,14 +2,14 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// The registry of files: reads the documents, watches their directories, and reports each change as one
-/// whole state.
+/// The registry of files: reads the documents, watches their directories, and reports each change
+/// as one whole state.
 ///
-/// It wakes for inotify events, for `reload()` (SIGHUP), and every half minute to look by itself, which is
-/// what finds changes on file systems without events. Events are gathered until it is quiet for a moment,
-/// and while a document is open for writing it waits for the writer, up to a few seconds: half a file of
-/// documents must not look like tenants that were removed. What a load may change is `RegistryMemory`'s
-/// rule.
+/// It wakes for inotify events, for `reload()` (SIGHUP), and every half minute to look by itself,
+/// which is what finds changes on file systems without events. Events are gathered until it is
+/// quiet for a moment, and while a document is open for writing it waits for the writer, up to a
+/// few seconds: half a file of documents must not look like tenants that were removed. What a load
+/// may change is `RegistryMemory`'s rule.
 ///
 /// - Thread: `start`, `reload` and `stop` from any; `onChange` is called on the registry's own.
 package final class FileRegistry: Sendable {
@@ -33,7 +33,8 @@ package final class FileRegistry: Sendable {
     private let state = Mutex(State())
     private let wakeDescriptor: Int32
 
-    /// - Parameter servicePath: the service's document, absolute or relative to the working directory.
+    /// - Parameter servicePath: the service's document, absolute or relative to the working
+    ///   directory.
     package init(servicePath: String, onChange: @escaping @Sendable (RegistryUpdate) -> Void) {
         self.servicePath = Paths.absolute(
             servicePath, beside: ConfigurationReader.workingDirectory() + "/")
@@ -43,8 +44,8 @@ package final class FileRegistry: Sendable {
 
     deinit { if wakeDescriptor >= 0 { close(wakeDescriptor) } }
 
-    /// Reads everything once, on this thread, then begins to watch. Bad tenants' documents are in the
-    /// result's problems, not an error.
+    /// Reads everything once, on this thread, then begins to watch. Bad tenants' documents are in
+    /// the result's problems, not an error.
     package func start() throws(ProblemList) -> RegistryUpdate {
         var memory = RegistryMemory(servicePath: servicePath)
         let first = try memory.load()
