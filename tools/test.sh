@@ -1,6 +1,6 @@
 #!/bin/bash
-# make test: installs what is missing, then every test, in stages. Each stage ends with one line that
-# says what it did; the last lines repeat them. A failed stage doesn't keep the next ones from running.
+# make test: installs what is missing, then every test, in stages. Each stage ends with one line
+# that says what it did; the last lines repeat them. After a failed stage the next ones still run.
 #
 # QUICK=1: no fuzzing, no demo, fewer seeds. SEED=n repeats a run.
 set -uo pipefail
@@ -25,7 +25,9 @@ stage() {
 }
 
 # Thousands of "started" and "passed" lines stay in the log.
-shorten() { grep --line-buffered -vE '^(◇|✔ Test (case )?|Test (Suite|Case))|^\[[0-9]+/[0-9]+\]'; }
+shorten() {
+    grep --line-buffered -vE '^(◇|✔ Test (case )?|Test (Suite|Case))|^\[[0-9]+/[0-9]+\]'
+}
 
 # What the stage itself says last about how much it did.
 summary() {

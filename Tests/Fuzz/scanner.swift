@@ -1,8 +1,9 @@
 import PostgresProtocol
 
-/// Both legs of a session at once. The input is a list of pieces: a byte whose lowest bit is the side
-/// and whose other bits are the count of the bytes that follow. However the pieces are cut further,
-/// scanners and tracker must come to the same result, and boundaries must be the plain reference's.
+/// Both legs of a session at once. The input is a list of pieces: a byte whose lowest bit is the
+/// side and whose other bits are the count of the bytes that follow. However the pieces are cut
+/// further, scanners and tracker must come to the same result, and boundaries must be the plain
+/// reference's.
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = FuzzInput.bytes(data, count)

@@ -2,8 +2,8 @@ import Foundation
 import PostgresProtocol
 import Testing
 
-/// The kept corpora of the fuzz targets are made from the samples, so that fuzzing begins with every
-/// message. `FUZZ_CORPUS_UPDATE=1` writes what is missing.
+/// The kept corpora of the fuzz targets are made from the samples, so that fuzzing begins with
+/// every message. `FUZZ_CORPUS_UPDATE=1` writes what is missing.
 @Suite struct FuzzCorpusTests {
     static let corpus = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Fuzz/corpus")

@@ -3,8 +3,8 @@ internal import COpenSSL
 /// SHA-256, HMAC-SHA-256, PBKDF2 and MD5 by OpenSSL. The algorithms are fetched once per process: a
 /// fetch takes a lock in OpenSSL 3.0.
 ///
-/// A hash that fails (no such algorithm, no memory) ends the process. No input can cause it, and the
-/// alternative would be a key that everybody knows.
+/// A hash that fails (no such algorithm, no memory) ends the process. No input can cause it, and
+/// the alternative would be a key that everybody knows.
 enum Digest {
     /// Made once by whichever thread comes first, then only read.
     private struct Algorithms: @unchecked Sendable {

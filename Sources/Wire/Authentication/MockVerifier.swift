@@ -1,5 +1,5 @@
-/// Verifiers for users that don't exist: the same name gets the same salt on every instance that has
-/// the secret, and nobody can make a proof for it.
+/// Verifiers for users that don't exist: the same name gets the same salt on every instance that
+/// has the secret, and nobody can make a proof for it.
 package enum MockVerifier {
     /// - Parameters:
     ///   - secret: shared by all instances of a fleet, or their answers would differ.

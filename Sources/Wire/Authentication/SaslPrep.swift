@@ -4,9 +4,9 @@
 /// As PostgreSQL does it: ASCII and what is not UTF-8 stays as it is; so does a password that
 /// SASLprep prohibits (control characters, private use, unassigned in Unicode 3.2, nothing left).
 ///
-/// Left out: normalisation (NFKC) in general. Characters that it may change or combine, other than the
-/// few in `compatible`, and scripts from right to left are refused instead of guessed: a wrong guess
-/// would lock a role out.
+/// Left out: normalisation (NFKC) in general. Characters that it may change or combine, other than
+/// the few in `compatible`, and scripts from right to left are refused instead of guessed: a wrong
+/// guess would lock a role out.
 ///
 /// - Source: saslprep.c; RFC 3454 for the tables.
 package enum SaslPrep {
@@ -63,8 +63,8 @@ package enum SaslPrep {
         return isStable(value) ? .keep : .unknown
     }
 
-    /// Characters of left-to-right scripts that are in Unicode 3.2, and that NFKC neither changes nor
-    /// combines with a neighbour.
+    /// Characters of left-to-right scripts that are in Unicode 3.2, and that NFKC neither changes
+    /// nor combines with a neighbour.
     private static func isStable(_ value: UInt32) -> Bool {
         switch value {
         case 0x20...0x7E: true

@@ -1,8 +1,8 @@
 // The room's map: ScramServerExchange is our side towards clients, ScramClientExchange towards
-// clusters; both are values without I/O, and read messages by ScramAttributes. ScramVerifier is what a
-// cluster stores, MockVerifier stands in for users that don't exist. SecretKey32 is the type of every
-// key, proof and signature: what is secret is compared by `matches` only. All of OpenSSL's hashing is
-// behind Digest and ChannelBinding.
+// clusters; both are values without I/O, and read messages by ScramAttributes. ScramVerifier is
+// what a cluster stores, MockVerifier stands in for users that don't exist. SecretKey32 is the type
+// of every key, proof and signature: what is secret is compared by `matches` only. All of OpenSSL's
+// hashing is behind Digest and ChannelBinding.
 
 /// What is the same on both sides of SCRAM.
 ///

@@ -59,8 +59,9 @@ package struct ScramClientExchange: Sendable {
 
     /// Chooses the mechanism: `-PLUS` whenever it is offered over TLS and the choice allows it.
     ///
-    /// - Errors: `noMechanism` when nothing acceptable is offered, when binding is required and can't
-    ///   be had, and when `-PLUS` is offered without TLS (somebody is between us and the cluster).
+    /// - Errors: `noMechanism` when nothing acceptable is offered, when binding is required and
+    ///   can't be had, and when `-PLUS` is offered without TLS (somebody is between us and the
+    ///   cluster).
     package mutating func begin(
         offered: [[UInt8]]
     ) throws(AuthenticationError) -> (mechanism: [UInt8], data: [UInt8]) {

@@ -8,8 +8,8 @@ package struct AuthenticationRefusal: Sendable, Equatable {
 
 package enum ScramServerStep: Sendable {
     case challenge([UInt8])
-    /// The proof is right. `clientKey` opens every cluster that has the same verifier; `final` is the
-    /// last message for the client.
+    /// The proof is right. `clientKey` opens every cluster that has the same verifier; `final` is
+    /// the last message for the client.
     case accepted(clientKey: SecretKey32, final: [UInt8])
     case refused(AuthenticationRefusal)
 }
@@ -126,7 +126,8 @@ package struct ScramServerExchange: Sendable {
                     "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include "
                         + "channel binding data.")
             }
-            // The client could bind but believes that we can't: somebody took -PLUS out of the offer.
+            // The client could bind but believes that we can't: somebody took -PLUS out of the
+            // offer.
             if flag == UInt8(ascii: "y"), binding != nil {
                 return refuse(
                     "28000", "SCRAM channel binding negotiation error",

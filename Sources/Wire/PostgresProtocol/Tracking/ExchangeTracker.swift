@@ -1,8 +1,8 @@
 /// What a session is in the middle of, told from the types of the messages that pass.
 ///
-/// It answers when a session is idle, which drain, switch-over and taps need; the relay itself would
-/// do with the framing. Counting Syncs against ReadyForQuery is wrong: a server in COPY IN swallows
-/// Syncs, and after an error it drops everything up to the next one.
+/// It answers when a session is idle, which drain, switch-over and taps need; the relay itself
+/// would do with the framing. Counting Syncs against ReadyForQuery is wrong: a server in COPY IN
+/// swallows Syncs, and after an error it drops everything up to the next one.
 ///
 /// An answer that fits no outstanding message makes the tracker indeterminate until a ReadyForQuery
 /// finds nothing outstanding. That is no violation: a server may report an error while it is idle,

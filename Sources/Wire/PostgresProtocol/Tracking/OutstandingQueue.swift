@@ -7,8 +7,8 @@ internal import Glibc
 /// - Invariants: `0 <= wordCount <= 16`; `wordCount == 0` only if `spillCount == 0`;
 ///   `spillCount <= spillCapacity`, a power of two or 0; the head is never `.copyEnd`; `markCount`
 ///   is the number of `.copyEnd` entries.
-/// - Cost: allocates at the 17th entry and when the ring doubles; the ring is kept for the session if
-///   it is small, so that a client that pipelines does not allocate in every round.
+/// - Cost: allocates at the 17th entry and when the ring doubles; the ring is kept for the session
+///   if it is small, so that a client that pipelines does not allocate in every round.
 struct OutstandingQueue: ~Copyable {
     /// The entries. 0 is "none" and what `head` is for an empty queue.
     enum Entry {
