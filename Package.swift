@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The manifest is the table of floors of docs/architecture.md: a target uses what its line names and
-// nothing else. Tests/HouseTests checks imports against it.
+// The manifest is the table of floors of docs/architecture.md: a target uses what its line names
+// and nothing else. Tests/HouseTests checks imports against it.
 
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -82,7 +82,12 @@ let package = Package(
             dependencies: ["CLinux", "COpenSSL", "PostgresProtocol", "Authentication"],
             path: "Tests/TestSupport", swiftSettings: settings),
         tests("PostgresProtocolTests", ["PostgresProtocol", "TestSupport"]),
-        tests("AuthenticationTests", ["Authentication", "PostgresProtocol", "COpenSSL", "TestSupport"]),
+        tests(
+            "AuthenticationTests",
+            [
+                "Authentication", "ServerLogin", "Tenancy", "PostgresProtocol", "COpenSSL",
+                "TestSupport",
+            ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
         tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),

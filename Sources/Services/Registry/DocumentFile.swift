@@ -1,9 +1,11 @@
 internal import Glibc
 
-/// A file of YAML documents: read with bounds, and checked, before the YAML parser sees a byte of it.
+/// A file of YAML documents: read with bounds, and checked, before the YAML parser sees a byte of
+/// it.
 ///
-/// The parser recurses and expands, so depth, anchors and sizes are bounded here. Documents are cut apart
-/// at their `---` lines, so that one that can't be parsed does not take its neighbours with it.
+/// The parser recurses and expands, so depth, anchors and sizes are bounded here. Documents are cut
+/// apart at their `---` lines, so that one that can't be parsed does not take its neighbours with
+/// it.
 enum DocumentFile {
     enum Limits {
         static let fileBytes = 16 << 20
@@ -12,7 +14,8 @@ enum DocumentFile {
         /// Columns in front of the first word of a line; bounds the depth of block collections.
         static let indentation = 256
         static let flowDepth = 32
-        /// Brackets and alias-like words in quotes or out of them; what the parser can be made to see.
+        /// Brackets and alias-like words in quotes or out of them; what the parser can be made to
+        /// see.
         static let bareDepth = 256
         static let bareAliases = 16
     }
@@ -29,7 +32,9 @@ enum DocumentFile {
         -> [UInt8]
     {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw problem(path, "can't open: \(ErrnoText.current())") }
+        guard descriptor >= 0 else {
+            throw problem(path, "can't open: \(ErrnoText.current())", kind: .missing)
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
@@ -62,7 +67,7 @@ enum DocumentFile {
         var start = 0
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
         if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-            throw problem(file, "the file is UTF-16", hint: "Save it as UTF-8.")
+            throw problem(file, "the file is UTF-16", hint: "Save it as UTF-8.", kind: .malformed)
         }
         var documents: [Document] = []
         var documentStart = start
@@ -99,7 +104,7 @@ enum DocumentFile {
     {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw DocumentProblem(
-                file: file, line: line + 1, column: 1,
+                kind: .malformed, file: file, line: line + 1, column: 1,
                 message: "the document that begins here is not UTF-8")
         }
         return Document(text: text, lineOffset: line)
@@ -114,8 +119,11 @@ enum DocumentFile {
         }
     }
 
-    static func problem(_ file: String, _ message: String, hint: String? = nil) -> DocumentProblem {
-        DocumentProblem(file: file, message: message, hint: hint)
+    static func problem(
+        _ file: String, _ message: String, hint: String? = nil,
+        kind: DocumentProblem.Kind = .invalid
+    ) -> DocumentProblem {
+        DocumentProblem(kind: kind, file: file, message: message, hint: hint)
     }
 }
 
