@@ -255,8 +255,9 @@ final class ModelServer: ModelPeer {
 
     private func answer(_ bytes: [UInt8]) {
         let think = world.random.below(world.plan.thinkMicroseconds + 1) * 1_000
-        answers.append((max(now, answers.last?.time ?? 0) + UInt64(think), bytes))
-        if think > 0 { world.schedule(now + UInt64(think), index) }
+        let time = max(now, answers.last?.time ?? 0) + UInt64(think)
+        answers.append((time, bytes))
+        if time > now { world.schedule(time, index) }
     }
 
     override func tick() { flushAnswers(all: false) }
@@ -284,7 +285,6 @@ final class ModelServer: ModelPeer {
             }
             requests += 1
         }
-        if let next = answers.first { world.schedule(next.time, index) }
     }
 
     /// What a server may say at any time.

@@ -21,8 +21,14 @@ final class Simulation {
     static let nobody = -1
     static let modelScratchBytes = 64 * 1024
     static let password = Array("secret".utf8)
-    static let verifier = ScramVerifier.derive(
-        password: password, salt: Array("0123456789abcdef".utf8), iterations: 1)
+    static let verifier: ScramVerifier = {
+        do {
+            return try ScramVerifier.derive(
+                password: password, salt: Array("0123456789abcdef".utf8), iterations: 1)
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }()
     private static let second: UInt64 = 1_000_000_000
     /// Steps of a worker that change nothing, one after the other.
     private static let idleStepsMax = 400
@@ -212,9 +218,11 @@ final class Simulation {
         var idleSteps = 0
         for _ in 0..<Self.stepsMax where failures.isEmpty {
             control(kernel.now - start)
-            while let peer = events.popDue(kernel.now) {
+            var wakes = 0
+            while let peer = events.popDue(kernel.now), wakes < 10_000 {
                 if peer >= 0 { peers[peer].wake() }
                 idleSteps = 0
+                wakes += 1
             }
             var isBusy = false
             for worker in workers where !worker.isStopped {
