@@ -34,6 +34,10 @@ package final class TLSPipe {
         state.pointee.inputCount = bytes.count
     }
 
+    /// Takes back what was lent. Whoever lent bytes does so before the next session uses the pipe:
+    /// it would read what another session's peer has sent.
+    package func clearInput() { state.pointee.inputCount = 0 }
+
     package var inputCount: Int { state.pointee.inputCount }
 
     /// What OpenSSL wants sent; valid until the next TLS call or `clearOutput`.
