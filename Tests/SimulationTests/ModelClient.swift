@@ -296,7 +296,7 @@ final class ModelClient: ModelPeer {
 
     /// At the end of a run: all that was promised has come.
     func checkCompleteness() {
-        if state == .waiting || (!isOver && state != .finished) {
+        if !isOver {
             return world.fail(
                 "session \(session) has stalled in state \(state), \(completed) of "
                     + "\(exchanges.count) exchanges, cut: \(wasCut)")

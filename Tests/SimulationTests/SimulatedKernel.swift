@@ -137,6 +137,10 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             ready.removeLast(random.below(ready.count))
         }
         lastEventCount = ready.count
+        for event in ready {
+            let token = EventToken(raw: event.data.u64)
+            world.trace("event \(event.events) of leg \(token.kind), slot \(token.slot)")
+        }
         for (index, event) in ready.enumerated() where index < count { events[index] = event }
         return min(count, Int32(ready.count))
     }

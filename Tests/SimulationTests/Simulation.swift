@@ -115,8 +115,9 @@ final class Simulation {
             bufferBytes: plan.bufferBytes)
         peer.connection = connection
         chooseCut(peer, plan.clientCutPerMille)
-        target.listener.queue.append((kernel.now + delay(), connection))
-        schedule(kernel.now + 2 * delay(), Self.nobody)
+        let arrival = max(kernel.now + delay(), target.listener.queue.last?.time ?? 0)
+        target.listener.queue.append((arrival, connection))
+        schedule(arrival, Self.nobody)
         return true
     }
 
@@ -227,7 +228,9 @@ final class Simulation {
             var isBusy = false
             for worker in workers where !worker.isStopped {
                 let before = kernel.activity
+                let timers = worker.timers.count
                 worker.step()
+                if worker.timers.count < timers { isBusy = true }
                 guard kernel.lastEventCount > 0 else { continue }
                 isBusy = true
                 idleSteps = kernel.activity == before ? idleSteps + 1 : 0
@@ -238,7 +241,9 @@ final class Simulation {
                 kernel.now += UInt64(1 + random.below(20)) * 1_000
                 continue
             }
-            if events.isEmpty && kernel.openConnections == 0 { return }
+            if events.isEmpty && kernel.openConnections == 0 && clients.allSatisfy(\.isOver) {
+                return
+            }
             guard let next = nextTime() else { return }
             kernel.now = max(kernel.now, next)
             if kernel.now > start + 400 * Self.second { return }
