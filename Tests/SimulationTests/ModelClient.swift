@@ -48,6 +48,8 @@ final class ModelClient: ModelPeer {
         }
     }
 
+    var isComplete: Bool { state == .finished && completed == exchanges.count }
+
     override var isDisturbed: Bool {
         wasCut || (server?.wasCut ?? false) || world.plan.endsSessions
     }
@@ -304,7 +306,7 @@ final class ModelClient: ModelPeer {
         guard let server, isLoggedIn, !wasCut, !world.plan.endsSessions else { return }
         if server.wasCut {
             // A cluster that closes in order has its last words delivered.
-            if server.closedInOrder && receivedCount != server.sent.count {
+            if server.closedInOrder, !server.wasTorn, receivedCount != server.sent.count {
                 world.fail(
                     "session \(session) got \(receivedCount) of \(server.sent.count) bytes before "
                         + "the cluster's end")

@@ -172,7 +172,6 @@ final class Simulation {
         build()
         loop()
         if failures.isEmpty { finish() }
-        workers = []
     }
 
     private func build() {

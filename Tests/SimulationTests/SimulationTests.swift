@@ -42,6 +42,16 @@ enum Seeds {
         #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
     }
 
+    @Test func `the seeds reach what they are for`() {
+        var coverage = Coverage()
+        for seed in UInt64(0)..<1_000 {
+            let simulation = Simulation(seed: seed)
+            simulation.run()
+            simulation.note(in: &coverage)
+        }
+        print(coverage.reached.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
+    }
+
     @Test func `a seed gives the same run twice`() {
         for seed in UInt64(0)..<20 {
             let runs = (0..<2).map { _ in
