@@ -45,7 +45,7 @@ package struct TimerHeap {
     package func timeoutMilliseconds(nowNanoseconds: UInt64) -> Int32 {
         guard let next = entries.first?.deadlineNanoseconds else { return -1 }
         guard next > nowNanoseconds else { return 0 }
-        let milliseconds = (next - nowNanoseconds + 999_999) / 1_000_000
+        let milliseconds = (next - nowNanoseconds - 1) / 1_000_000 + 1
         return Int32(min(milliseconds, 3_600_000))
     }
 
