@@ -115,7 +115,7 @@ class ModelPeer {
             traffic += count
             feed(pipe.take(count))
             world.kernel.activity += 1
-            if reachedCut() { return }
+            _ = reachedCut()
         }
         guard !isOver else { return }
         if pipe.isExhausted(now) || (connection.resetToPeer.map { $0 <= now } ?? false) {
@@ -180,6 +180,7 @@ class ModelPeer {
 
     // Ends.
 
+    /// Whether the cut came now.
     private func reachedCut() -> Bool {
         guard let position = cutAt, traffic >= position else { return false }
         cutAt = nil
