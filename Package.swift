@@ -100,6 +100,12 @@ let package = Package(
                 "Proxy", "EventLoop", "Handoff", "Telemetry", "Tenancy", "Tap", "ServerLogin",
                 "PostgresProtocol", "Authentication", "CLinux", "COpenSSL", "TestSupport",
             ]),
+        tests(
+            "ProxyTests",
+            [
+                "Proxy", "EventLoop", "Handoff", "Telemetry", "Tenancy", "PostgresProtocol",
+                "Authentication", "TestSupport",
+            ]),
         tests("HouseTests", ["TestSupport"]),
         tests("CommandLineTests", ["TestSupport"]),
         tests(

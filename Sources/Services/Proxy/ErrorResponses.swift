@@ -134,10 +134,6 @@ extension ClientError {
         "08006", .serverProtocolViolation,
         "terminating connection because the tenant's cluster sent an invalid message")
 
-    static let internalFailure = ClientError(
-        "XX000", .internalError, "the proxy could not serve this connection",
-        hint: "The log of the proxy has the details.")
-
     /// Names come from the network: what is not printable is shown as a question mark.
     static func printable(_ bytes: [UInt8]) -> String {
         var text = String(decoding: bytes.prefix(128), as: UTF8.self)
@@ -158,4 +154,18 @@ extension ClientError {
                 try fields.encodeError(into: &writer)
             }
     }
+}
+
+extension ClientError {
+    /// All errors of this file, for docs/errors.md and its test. Parameters are shown by examples.
+    static let catalogue: [ClientError] = [
+        .protocolViolation("invalid message length 3 for message type \"Q\""), .bytesBeforeTLS,
+        .passwordExpected, .unsupportedVersion(major: 2, minor: 0), .tlsRequired,
+        .clientCertificateRequired, .certificateUserMismatch, .passwordFailed(user: Array("remi".utf8)),
+        .notRelayed, .tooManySessions(tenant: false), .tooManySessions(tenant: true), .tooManyLogins,
+        .tooManyFailures, .outOfBuffers, .loginTimeout, .unreachable, .serverLoginTimeout,
+        .serverTLS, .serverMisbehaved, .serverViolation, .lookupFailed, .shuttingDown,
+        .administratorCommand, .idleSession, .idleTransaction,
+        .transactionTimeout,
+    ]
 }

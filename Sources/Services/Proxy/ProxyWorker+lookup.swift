@@ -109,14 +109,22 @@ extension ProxyWorker {
             queue.asked.append(token)
         }
         queue.waiting = []
-        setDeadline(connection, nowNanoseconds &+ Self.quietNanoseconds)
+        prolong(connection)
         if !bytes.isEmpty { transmit(connection, .server, bytes) }
+    }
+
+    /// Not at every answer: each deadline is an entry of the heap until it is due.
+    private func prolong(_ connection: SessionPointer) {
+        let deadline = nowNanoseconds &+ Self.quietNanoseconds
+        if connection.pointee.deadlineNanoseconds &+ Self.quietNanoseconds / 2 < deadline {
+            setDeadline(connection, deadline)
+        }
     }
 
     /// Bytes of the cluster on a look-up connection.
     func lookupBytes(_ connection: SessionPointer, _ bytes: [UInt8]) {
         guard let details = details(connection), let queue = details.lookup?.queue else { return }
-        setDeadline(connection, nowNanoseconds &+ Self.quietNanoseconds)
+        prolong(connection)
         do throws(ProtocolViolation) {
             let answers = try details.lookup?.answers.receive(bytes) ?? []
             for answer in answers where !queue.asked.isEmpty {
