@@ -135,7 +135,8 @@ import Testing
         #expect(table.decide(same).line == "28000 tenant_unknown")
     }
 
-    @Test func `hidden tenants: what depends on the documents looks like a wrong password`() throws {
+    @Test func `hidden tenants: what depends on the documents looks like a wrong password`() throws
+    {
         let table = RouteSamples.table { $0.routing.hideUnknownTenants = true }
         for request in [
             RouteSamples.request(user: "remi@nix"),

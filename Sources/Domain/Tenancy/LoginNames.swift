@@ -58,7 +58,8 @@ struct LoginNames {
     /// and so names no tenant.
     private static func tenantPart(of suffix: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         guard let end = suffix.firstIndex(of: dot) else { return suffix }
-        let isHost = suffix.count <= ServerName.bytesMax && ServerName.isHostName(suffix.map(lowered))
+        let isHost =
+            suffix.count <= ServerName.bytesMax && ServerName.isHostName(suffix.map(lowered))
         return isHost ? suffix[..<end] : suffix
     }
 

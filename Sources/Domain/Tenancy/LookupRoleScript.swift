@@ -51,13 +51,16 @@ package enum LookupRoleScript {
     }
 
     static func identifier(_ name: String) -> String {
-        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+        "\""
+            + name.split(separator: "\"", omittingEmptySubsequences: false).joined(
+                separator: "\"\"")
             + "\""
     }
 
     /// As standard_conforming_strings or not: a backslash makes it an escape string.
     static func literal(_ text: String) -> String {
-        let quoted = text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+        let quoted = text.split(separator: "'", omittingEmptySubsequences: false).joined(
+            separator: "''")
         guard quoted.utf8.contains(backslash) else { return "'\(quoted)'" }
         let escaped = quoted.split(separator: "\\", omittingEmptySubsequences: false)
             .joined(separator: "\\\\")

@@ -81,7 +81,8 @@ enum BackendHost {
 
     static func isLocalhost(_ host: String) -> Bool {
         let name = ServerName.normalized(Array(host.utf8)) ?? []
-        return name.elementsEqual("localhost".utf8) || name.suffix(10).elementsEqual(".localhost".utf8)
+        return name.elementsEqual("localhost".utf8)
+            || name.suffix(10).elementsEqual(".localhost".utf8)
             || NetworkAddress(host)?.isLoopback ?? false
     }
 }

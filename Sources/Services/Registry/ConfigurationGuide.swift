@@ -29,7 +29,9 @@ package enum ConfigurationGuide {
     }
 
     private static func table(_ keys: [KeyDescription]) -> String {
-        var lines = ["| key | what | default | range | a change needs |", "| --- | --- | --- | --- | --- |"]
+        var lines = [
+            "| key | what | default | range | a change needs |", "| --- | --- | --- | --- | --- |",
+        ]
         for key in keys {
             let initial = key.isRequired ? "required" : key.defaultText.map { "`\($0)`" } ?? ""
             let range = key.type.rangeText ?? ""

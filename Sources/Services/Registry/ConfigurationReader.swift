@@ -105,7 +105,8 @@ package enum ConfigurationReader {
         return found.map { DocumentProblem(severity: .warning, file: file, message: $0.message) }
     }
 
-    static func parse(_ document: DocumentFile.Document, _ context: inout DocumentContext) -> Node? {
+    static func parse(_ document: DocumentFile.Document, _ context: inout DocumentContext) -> Node?
+    {
         if let problem = YAMLGuard.check(document.text) {
             context.problems.append(
                 DocumentProblem(

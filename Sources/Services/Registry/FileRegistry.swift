@@ -111,7 +111,9 @@ package final class FileRegistry: Sendable {
 
     private enum Cause { case nothing, look, reload }
 
-    private func reread(_ memory: inout RegistryMemory, _ watch: inout DirectoryWatch, isForced: Bool) {
+    private func reread(
+        _ memory: inout RegistryMemory, _ watch: inout DirectoryWatch, isForced: Bool
+    ) {
         let before = memory.problems
         do throws(ProblemList) {
             let update = try memory.load()

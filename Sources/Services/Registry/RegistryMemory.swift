@@ -123,7 +123,8 @@ struct RegistryMemory {
             problems.append(
                 DocumentProblem(
                     file: document.file, line: document.line, column: 1,
-                    message: "the host \"\(host)\" belongs to tenant \"\(hostOwners[host] ?? "")\", "
+                    message:
+                        "the host \"\(host)\" belongs to tenant \"\(hostOwners[host] ?? "")\", "
                         + "whose last good document stays"))
             return false
         }

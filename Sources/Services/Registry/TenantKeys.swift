@@ -12,7 +12,8 @@ enum TenantKeys {
         return FieldTable([
             name(make),
             make.texts(
-                "hosts", \.hosts, "TLS server names that are this tenant's, beside those under a "
+                "hosts", \.hosts,
+                "TLS server names that are this tenant's, beside those under a "
                     + "routing domain."),
             make.map(
                 "databases", \.databases,
@@ -71,7 +72,8 @@ enum TenantKeys {
             make.text(
                 "host", \.host, "Host name or address. Either this or `socket`."),
             make.text(
-                "socket", \.socket, "Directory of the cluster's unix socket. Either this or `host`."),
+                "socket", \.socket, "Directory of the cluster's unix socket. Either this or `host`."
+            ),
             make.custom(
                 "port", .integer(Ranges.port), "The cluster's port, for sockets, too.",
                 defaultText: "\(make.fresh.port)"
@@ -156,7 +158,8 @@ enum TenantKeys {
         return FieldTable([
             make.choice("mode", \.mode, "Stricter than the service's mode.")
                 .otherwise("the service's"),
-            make.path("client_ca", \.clientCAPath, "PEM file that client certificates must chain to."),
+            make.path(
+                "client_ca", \.clientCAPath, "PEM file that client certificates must chain to."),
             make.path("client_crl", \.clientCRLPath, "PEM file of revoked client certificates."),
         ])
     }

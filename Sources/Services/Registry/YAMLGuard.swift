@@ -80,7 +80,8 @@ struct YAMLGuard {
     }
 
     private mutating func count(_ byte: UInt8, after previous: UInt8) -> Message? {
-        let isIndicator = previous <= 0x20 || [0x5B, 0x7B, 0x2C, 0x3A, 0x3F, 0x2D].contains(previous)
+        let isIndicator =
+            previous <= 0x20 || [0x5B, 0x7B, 0x2C, 0x3A, 0x3F, 0x2D].contains(previous)
         switch byte {
         case 0x5B, 0x7B: bareDepth += 1
         case 0x5D, 0x7D: bareDepth = max(0, bareDepth - 1)
