@@ -24,16 +24,17 @@ compile() {
         2> >(grep -v 'Cannot export local symbol' >&2)
 }
 
-# A room's module and object; compiled once, whichever targets use it.
+# A room's module and object; compiled once, whichever targets use it, and again when its sources or a
+# room before it have changed.
 build_room() {
-    local room=$1 name object
+    local room=$1 name object other isOld=
     name=$(basename "$room")
     object=$build/modules/$name.o
     mapfile -t files < <(find "Sources/$room" -name '*.swift' | sort)
-    if [ -e "$object" ] && [ -z "$(find "Sources/$room" -newer "$object" -print -quit)" ] &&
-        [ "$object" -nt tools/fuzz.sh ]; then
-        return
-    fi
+    for other in tools/fuzz.sh "${files[@]}" "${objects[@]}"; do
+        if [ ! "$object" -nt "$other" ]; then isOld=yes; fi
+    done
+    if [ -z "$isOld" ]; then return; fi
     compile -wmo -c -module-name "$name" \
         -emit-module -emit-module-path "$build/modules/$name.swiftmodule" -o "$object" \
         "${files[@]}"

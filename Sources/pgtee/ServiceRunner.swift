@@ -119,7 +119,7 @@ final class ServiceRunner: Sendable {
             }
             return server
         } catch let error as AdminServerError {
-            throw ServeError(message: "\(error)", hint: "Set admin.listen to a free address, or off.")
+            throw ServeError(message: error.message, hint: error.hint)
         }
     }
 

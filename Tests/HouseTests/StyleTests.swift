@@ -14,7 +14,8 @@ import Testing
         #expect(offenders == [])
     }
 
-    /// A line that holds nothing but a literal: texts of errors, and what a multi-line literal says.
+    /// A line that holds nothing but a literal: texts of errors, and what a multi-line literal
+    /// says.
     private static func isText(_ file: SourceFile, _ index: Int) -> Bool {
         let isComment = file.lines[index].drop { $0 == " " }.hasPrefix("//")
         return !isComment && file.code[index].filter { $0 != " " }.count <= 12

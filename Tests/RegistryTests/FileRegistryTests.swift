@@ -212,7 +212,8 @@ import Testing
         try directory.write("pw", "one\n", mode: 0o600)
         try directory.write(
             "tenants/acme.yaml",
-            "tenant: acme\nbackends: [{socket: /run/a}]\nauthentication: {lookup: {password_file: ../pw}}\n"
+            "tenant: acme\nbackends: [{socket: /run/a}]\n"
+                + "authentication: {lookup: {password_file: ../pw}}\n"
         )
         let watched = try watched()
         defer { watched.stop() }

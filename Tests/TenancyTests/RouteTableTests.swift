@@ -164,9 +164,9 @@ import Testing
         #expect(
             unnamed.detail
                 == """
-                Looked at: TLS server name ("db.example.com" names none), user name (no "@" in it), \
-                options (no pgtee.tenant in them), database name ("both" names none), \
-                listener (shared by all).
+                Looked at: TLS server name ("db.example.com" names none), \
+                user name (no "@" in it), options (no pgtee.tenant in them), \
+                database name ("both" names none), listener (shared by all).
                 """)
         #expect(
             unnamed.hint

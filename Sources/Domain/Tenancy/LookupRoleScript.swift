@@ -12,7 +12,7 @@ package enum LookupRoleScript {
             -- Look-up of SCRAM verifiers by pgtee, tenant \(tenant).
             -- Run as a superuser with psql, then set the password that password_file holds:
             --   \\password \(lookup.user)
-            -- pg_hba.conf must let the role in from pgtee's address (scram-sha-256), before broader lines.
+            -- pg_hba.conf must let the role in from pgtee's address with scram-sha-256.
             \\set ON_ERROR_STOP on
             \\connect \(identifier(lookup.database))
             BEGIN;
@@ -30,7 +30,8 @@ package enum LookupRoleScript {
             REVOKE ALL ON SCHEMA \(schema) FROM PUBLIC;
             GRANT USAGE ON SCHEMA \(schema) TO \(role);
             CREATE OR REPLACE FUNCTION \(function)(
-                role_name text, OUT rolname name, OUT rolpassword text, OUT rolvaliduntil timestamptz
+                role_name text,
+                OUT rolname name, OUT rolpassword text, OUT rolvaliduntil timestamptz
             )
             RETURNS SETOF record
             LANGUAGE sql STABLE STRICT SECURITY DEFINER

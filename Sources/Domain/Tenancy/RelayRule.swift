@@ -21,7 +21,8 @@ enum RelayRule {
         guard mode.rank >= ClientTLSMode.require.rank else {
             return refusal(
                 "clients may come without TLS while backend \"\(backend.name)\" may use it; "
-                    + "SCRAM then fails for some clients, because they are offered a binding they can't have",
+                    + "SCRAM then fails for some clients, because "
+                    + "they are offered a binding they can't have",
                 hint:
                     "Set client_tls.mode to require, or the backend's tls.mode to disable, or use "
                     + "mode scram.")
@@ -34,8 +35,8 @@ enum RelayRule {
                 "both legs use TLS with different certificates as far as is known; SCRAM binds the "
                     + "client to the one it sees, so the cluster refuses the login",
                 hint:
-                    "Use mode scram. Only if pgtee shows clients the cluster's own certificate, and "
-                    + "no other, name that file as server_certificate of backend "
+                    "Use mode scram. Only if pgtee shows clients the cluster's own certificate, "
+                    + "and no other, name that file as server_certificate of backend "
                     + "\"\(backend.name)\".")
         }
         return []

@@ -155,6 +155,8 @@ extension ProxyWorker {
     func giveLoginCounts(_ details: SessionDetails) {
         if details.holdsLoginCount {
             details.holdsLoginCount = false
+            loginCount -= 1
+            counters.set(.loginsInFlight, UInt64(max(0, loginCount)))
             shared.logins.give()
             shared.loginSources.give(details.clientAddress.source)
         }
@@ -165,9 +167,11 @@ extension ProxyWorker {
     }
 
     private func report(_ session: SessionPointer, _ details: SessionDetails) {
-        counters.add(.sessionsEnded)
         counters.countEnd(session.pointee.end)
-        if details.loginNanoseconds != 0 { session.pointee.tenantCounters?.add(.sessionsEnded) }
+        if details.loginNanoseconds != 0 {
+            counters.add(.sessionsEnded)
+            session.pointee.tenantCounters?.add(.sessionsEnded)
+        }
         var record = SessionRecord()
         record.sessionID = details.number
         record.worker = index

@@ -56,6 +56,7 @@ final class ProxyWorker {
     var warm: [EventToken] = []
     var nowNanoseconds: UInt64 = 0
     var sessionCount: UInt64 = 0
+    var loginCount = 0
     var isDraining = false
     private(set) var isStopped = false
 

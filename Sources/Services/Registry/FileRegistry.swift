@@ -21,11 +21,13 @@ package final class FileRegistry: Sendable {
         static let poll: Int32 = 30_000
     }
 
-    private struct State {
+    private struct State: ~Copyable {
         var isStarted = false
         var isStopping = false
         var reloads = 0
+        /// The thread's, left here by `start`.
         var memory: RegistryMemory?
+        var watch: DirectoryWatch?
     }
 
     private let servicePath: String
@@ -52,6 +54,10 @@ package final class FileRegistry: Sendable {
         let begins = state.withLock { state in
             guard !state.isStarted else { return false }
             state.isStarted = true
+            // Here, so that no change after the return of this call is missed.
+            var watch = DirectoryWatch()
+            watch.watch(memory.watchedDirectories())
+            state.watch = consume watch
             state.memory = memory
             return true
         }
@@ -96,9 +102,9 @@ package final class FileRegistry: Sendable {
 
     private func run() {
         _ = pgtee_set_thread_name("pgtee-registry")
-        guard var memory = state.withLock({ $0.memory.take() }) else { return }
-        var watch = DirectoryWatch()
-        watch.watch(memory.watchedDirectories())
+        guard var memory = state.withLock({ $0.memory.take() }),
+            var watch = state.withLock({ $0.watch.take() })
+        else { return }
         // Something may have changed between the first load and the watch.
         var cause = waitForCause(watch, memory, since: .now)
         while !state.withLock({ $0.isStopping }) {

@@ -43,13 +43,13 @@ enum ServiceKeys {
         -> Field<ServiceConfiguration>
     {
         let type = KeyType.either(
-            "a list of addresses: host:port, [ipv6]:port, \"*:port\", /directory:port, or {address, "
-                + "port, tenant}",
+            "a list of addresses: host:port, [ipv6]:port, \"*:port\", /directory:port, or "
+                + "{address, port, tenant}",
             [.list(.either("an address", [.text, .section]))])
         return make.custom(
             "listen", type,
-            "Addresses that clients connect to. An absolute path is the directory of a unix socket. "
-                + "With a tenant, all who connect there belong to it.",
+            "Addresses that clients connect to. An absolute path is the directory of a unix "
+                + "socket. With a tenant, all who connect there belong to it.",
             defaultText: "[127.0.0.1:6432]", children: Listeners.table().descriptions
         ) { target, node, context in
             target.listeners =

@@ -17,8 +17,8 @@ enum TenantKeys {
                     + "routing domain."),
             make.map(
                 "databases", \.databases,
-                "Names of databases as clients give them → the cluster's names. A name that only one "
-                    + "tenant maps is a route key."),
+                "Names of databases as clients give them → the cluster's names. A name that only "
+                    + "one tenant maps is a route key."),
             backends(make),
             make.text("active", \.active, "The backend that sessions go to.")
                 .otherwise("the first backend"),
@@ -126,9 +126,9 @@ enum TenantKeys {
         return FieldTable([
             make.choice(
                 "mode", \.mode,
-                "`scram`: pgtee checks the password against the cluster's verifier and logs in with "
-                    + "the key it recovers. `relay`: the cluster's own authentication is passed "
-                    + "through."),
+                "`scram`: pgtee checks the password against the cluster's verifier and logs in "
+                    + "with the key it recovers. `relay`: the cluster's own authentication "
+                    + "is passed through."),
             make.section(
                 "lookup", \.lookup, lookup(),
                 "How verifiers are looked up in the cluster; `pgtee tenant sql` prints the SQL.",
