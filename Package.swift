@@ -90,7 +90,8 @@ let package = Package(
             ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
-        tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
+        tests(
+            "TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
         tests(
             "EventLoopTests",
             ["EventLoop", "Handoff", "CLinux", "COpenSSL", "ServerLogin", "TestSupport"]),

@@ -84,12 +84,16 @@ struct ScramServerExchangeTests {
     }
 
     @Test(arguments: [
-        (plain, "n,a=root,n=,r=abc", "0A000 client uses authorization identity, but it is not supported"),
+        (
+            plain, "n,a=root,n=,r=abc",
+            "0A000 client uses authorization identity, but it is not supported"
+        ),
         (plain, "n,,m=x,n=,r=abc", "0A000 client requires an unsupported SCRAM extension"),
         (plain, "n,,n=,r=a\u{1}c", "08P01 non-printable characters in SCRAM nonce"),
         (plain, "n,,n=,r=é", "08P01 non-printable characters in SCRAM nonce"),
         (
-            plus, "p=tls-unique,,n=,r=abc", "08P01 unsupported SCRAM channel-binding type \"tls-unique\""
+            plus, "p=tls-unique,,n=,r=abc",
+            "08P01 unsupported SCRAM channel-binding type \"tls-unique\""
         ),
         (
             plus, "p=tls exporter and then a very long name,,n=,r=abc",
@@ -121,7 +125,8 @@ struct ScramServerExchangeTests {
     func `both flags are legal where binding is not offered`(flag: String) throws {
         #expect(try Self.firstAnswer("\(flag),,n=*,r=abc").hasPrefix("challenge r=abcAAAA"))
         #expect(
-            try Self.firstAnswer("\(flag),,n=a=2Cb,r=abc,x=,y=ext=1").hasPrefix("challenge r=abcAAAA"))
+            try Self.firstAnswer("\(flag),,n=a=2Cb,r=abc,x=,y=ext=1").hasPrefix(
+                "challenge r=abcAAAA"))
     }
 
     @Test func `without data the client is given an empty challenge first`() throws {
@@ -225,7 +230,8 @@ struct ScramServerExchangeTests {
         // The RFC's server nonce is no base64, so the texts are checked by the formulas themselves.
         let verifier = try ScramVerifier(parsing: ScramVerifierTests.text)
         let withoutProof = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-        let message = Array("n=user,r=rOprNGfwEbeRWgbNEkqO,\(Self.serverFirst),\(withoutProof)".utf8)
+        let message = Array(
+            "n=user,r=rOprNGfwEbeRWgbNEkqO,\(Self.serverFirst),\(withoutProof)".utf8)
         let text = Array("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=".utf8)
         let proof = try #require(Base64.decode(text).flatMap { SecretKey32($0) })
         let clientKey = proof.xor(Digest.hmac(verifier.storedKey, message))
