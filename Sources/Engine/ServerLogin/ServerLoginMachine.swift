@@ -6,7 +6,7 @@ internal import Tenancy
 // connect to ReadyForQuery; whoever owns the connection (the proxy's server leg, a look-up, a cancel
 // request, the shadow, the replayer) does what its actions say. ServerLoginMachine+messages.swift is
 // its answers to each message, LoginInput collects them. VerifierLookupQuery is the question that
-// look-up connections ask afterwards, LookupRoleSQL makes the role that may ask it.
+// look-up connections ask afterwards.
 
 /// A login to a cluster as a value without I/O: events in, actions out.
 ///

@@ -229,7 +229,7 @@ extension ProxyWorker {
         guard let details = details(session) else { return }
         shared.failedLogins.note(details.clientAddress.source, nowNanoseconds: nowNanoseconds)
         session.pointee.tenantCounters?.add(.loginsFailed)
-        if refusal.sqlState == WrongPassword.sqlState {
+        if refusal.isWrongPassword {
             var error = ClientError.passwordFailed(user: details.user)
             error.message = WrongPassword.message(user: details.user)
             return refuse(session, error, detail: details.failure?.detail ?? "")

@@ -4,6 +4,9 @@ package struct AuthenticationRefusal: Sendable, Equatable {
     package var sqlState: String
     package var message: String
     package var detail: String?
+
+    /// The exchange went to its end and the proof was wrong (or mock): counts as a failed login.
+    package var isWrongPassword: Bool { sqlState == "28P01" }
 }
 
 package enum ScramServerStep: Sendable {
