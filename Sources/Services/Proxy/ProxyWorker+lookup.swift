@@ -6,9 +6,9 @@ internal import ServerLogin
 internal import Telemetry
 internal import Tenancy
 
-/// Verifiers of one tenant's roles, asked over one connection per worker. Questions are pipelined on
-/// it, each login asks anew (an ALTER ROLE counts at the next login), and the connection ends when it
-/// has been quiet for a while.
+/// Verifiers of one tenant's roles, asked over one connection per worker. Questions are pipelined
+/// on it, each login asks anew (an ALTER ROLE counts at the next login), and the connection ends
+/// when it has been quiet for a while.
 final class LookupQueue {
     var runtime: TenantRuntime
     /// Sessions that wait, in the order in which they ask.
