@@ -30,7 +30,8 @@ package struct Listener: Sendable, Equatable {
     /// An IPv4 or IPv6 literal, `*`, or an absolute path (a unix socket directory, as in PostgreSQL).
     package var address: String
     package var port: UInt16
-    /// Route key 5: who connects here belongs to this tenant unless another key says otherwise.
+    /// Route key 5: who connects here belongs to this tenant; another key that names another tenant is
+    /// a conflict.
     package var tenant: String?
 
     package var isUnix: Bool { address.hasPrefix("/") }

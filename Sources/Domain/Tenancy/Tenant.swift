@@ -60,6 +60,9 @@ package struct ServerTLS: Sendable, Equatable {
     /// The name that the certificate must carry; nil: the endpoint's host.
     package var name: String?
     package var clientCertificate: CertificateFiles?
+    /// The cluster's own certificate file, where pgtee shows clients the same one: the only case in
+    /// which authentication can be relayed with TLS on both legs.
+    package var serverCertificatePath: String?
     package var negotiation = TLSNegotiation.postgres
     package var minimumVersion = TLSVersion.tls12
     package var channelBinding = ChannelBindingMode.prefer

@@ -6,8 +6,8 @@ import Synchronization
 ///
 /// - Thread: `post` from any; `drain` from the receiver.
 /// - Bounds: at most `capacity` values wait; `post` says when it is full, and the loss is counted.
-/// - Cost: a lock and at most one write(2) per post. For logins, control and ends of sessions, never
-///   for bursts.
+/// - Cost: a lock and at most one write(2) per post. For logins, control and ends of sessions,
+///   never for bursts.
 package final class Mailbox<Value: Sendable>: Sendable {
     private struct State {
         var values: [Value] = []

@@ -1,5 +1,6 @@
-/// The place in a session where the bursts it relays are copied to a sink. The relay is generic over
-/// it and specialised per conforming type, so a session without a tap runs no instruction for it.
+/// The place in a session where the bursts it relays are copied to a sink. The relay is generic
+/// over it and specialised per conforming type, so a session without a tap runs no instruction
+/// for it.
 
 package enum TapDirection: UInt8, Sendable {
     case clientToServer = 0

@@ -1,7 +1,7 @@
 internal import Handoff
 
 /// Counters of one worker; the raw value is the index in its block. Names, help texts and types for
-/// Prometheus stand in `MetricCatalog`.
+/// Prometheus stand in `MetricCatalog`; a case without an entry there fails a test.
 package enum WorkerCounter: Int, Sendable, CaseIterable {
     case accepted, handedOver, sessionsOpened, sessionsEnded, loginsInFlight
     case burstsFromClient, burstsFromServer, bytesFromClient, bytesFromServer
@@ -19,8 +19,12 @@ package enum TenantCounter: Int, Sendable, CaseIterable {
     case loginsFailed, refusedLimit, serverUnreachable
 }
 
+/// What one worker counts: written by that worker only, read by any thread.
 package struct WorkerCounters: Sendable {
     private let block = CounterBlock(count: WorkerCounter.allCases.count)
+    private let ends = CounterBlock(count: SessionEnd.allCases.count)
+    /// One cell per bucket (not cumulative), then the sum in nanoseconds.
+    private let logins = CounterBlock(count: LoginBuckets.count + 1)
 
     package init() {}
 
@@ -34,6 +38,24 @@ package struct WorkerCounters: Sendable {
     }
 
     package func value(_ counter: WorkerCounter) -> UInt64 { block.value(counter.rawValue) }
+
+    /// Counts the end of a connection under its reason, once per accepted connection, also of one
+    /// that never became a session. `sessionsEnded` is counted apart from it.
+    package func countEnd(_ end: SessionEnd) { ends.add(end.ordinal, 1) }
+
+    package func ends(_ end: SessionEnd) -> UInt64 { ends.value(end.ordinal) }
+
+    /// Counts a login that reached ReadyForQuery, by the time since accept.
+    package func countLogin(nanoseconds: UInt64) {
+        logins.add(LoginBuckets.index(nanoseconds: nanoseconds), 1)
+        logins.add(LoginBuckets.count, nanoseconds)
+    }
+
+    package var loginTimes: LoginTimes {
+        LoginTimes(
+            counts: (0..<LoginBuckets.count).map { logins.value($0) },
+            sumNanoseconds: logins.value(LoginBuckets.count))
+    }
 }
 
 package struct TenantCounters: Sendable {

@@ -1,0 +1,38 @@
+/// A TLS server name (SNI), made comparable: ASCII letters lower case, one trailing dot gone.
+///
+/// Bytes that no host name has (NUL, spaces, UTF-8) stay in it, so that such a name equals no
+/// configured one. Names in other scripts arrive in their `xn--` form and are compared as that.
+enum ServerName {
+    /// Longest host name in its text form (RFC 1035 §2.3.4: 255 bytes on the wire).
+    static let bytesMax = 253
+
+    /// nil when the name is empty or too long to be one.
+    static func normalized(_ raw: [UInt8]) -> [UInt8]? {
+        var name = raw
+        if name.last == dot { name.removeLast() }
+        guard !name.isEmpty, name.count <= bytesMax else { return nil }
+        for index in name.indices { name[index] = lowered(name[index]) }
+        return name
+    }
+
+    /// Whether this is a host name in normal form: labels of 1 to 63 of a-z, 0-9, `-` and `_`, with
+    /// no `-` at a label's ends; the last label has a letter, so that no IPv4 address is one.
+    static func isHostName(_ name: some Collection<UInt8>) -> Bool {
+        guard !name.isEmpty, name.count <= bytesMax else { return false }
+        var lastHasLetter = false
+        for label in name.split(separator: dot, omittingEmptySubsequences: false) {
+            guard !label.isEmpty, label.count <= 63, label.first != dash else { return false }
+            var last: UInt8 = 0
+            lastHasLetter = false
+            for byte in label {
+                guard isLower(byte) || isDigit(byte) || byte == dash || byte == underscore else {
+                    return false
+                }
+                if isLower(byte) { lastHasLetter = true }
+                last = byte
+            }
+            if last == dash { return false }
+        }
+        return lastHasLetter
+    }
+}
