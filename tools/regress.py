@@ -49,7 +49,8 @@ class Major:
         self.number = number
         home = pathlib.Path("/usr/lib/postgresql/15") if number == 15 else work / "postgresql-18"
         if number != 15:
-            shutil.copytree(cache / "postgresql-18", home, symlinks=True)
+            # Where the user postgres can reach it, too.
+            shutil.copytree(ROOT / f".build/postgresql/{number}", home, symlinks=True)
         self.bin = home / "bin"
         pgxs = "pgxs/src/test/regress/pg_regress"
         self.driver = home / "lib" / pgxs

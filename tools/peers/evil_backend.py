@@ -2,9 +2,9 @@
 
     evil_backend.py --tenants DIR --proxy-port 6432 [--only S-61] [--fuzz 200 --seed 1]
 
-Writes a tenant document per behaviour into DIR, prints {"ready": n}, waits for a line on standard
-input (the caller has let the proxy read the documents), then sends an honest client through the
-proxy to each behaviour. One JSON line per case: row, case, ok, detail, seconds.
+Writes a tenant document per behaviour into DIR, prints {"ready": n}, waits until the file
+`--release` exists (the proxy has read the documents by then), then sends an honest client through
+the proxy to each behaviour. One JSON line per case: row, case, ok, detail, seconds.
 """
 import argparse
 import json
@@ -524,6 +524,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=15)
     parser.add_argument("--threads", type=int, default=6)
+    parser.add_argument("--release", default="")
     options = parser.parse_args()
     options.direct = False
     add_fuzz(options.fuzz, options.seed)
@@ -538,7 +539,7 @@ def main():
         (options.tenants / "evil.tmp").write_text(documents)
         os.rename(options.tenants / "evil.tmp", options.tenants / "evil.yaml")
         say({"ready": len(chosen)})
-        sys.stdin.readline()
+        wire.wait_for_file(options.release)
         with ThreadPoolExecutor(options.threads) as pool:
             list(pool.map(lambda entry: judge(entry, options), chosen))
 

@@ -4,8 +4,8 @@
 
 One JSON line per case: row, case, ok, detail, seconds. A case is ok when what must happen happened.
 `--direct` leaves out `@tenant` and aims at PostgreSQL itself, whose answers are the model for most
-rows. Rows that hold resources (S-21, S-50) print {"holding": n} and wait for a line on standard
-input, so that the caller can look at the proxy meanwhile.
+rows. Rows that hold resources (S-21, S-50, S-54) print {"holding": n} and wait until the file
+`--release` exists, so that the caller can look at the proxy meanwhile.
 """
 import argparse
 import json
@@ -83,7 +83,7 @@ class Target:
 
     def wait_for_caller(self, holding):
         say({"holding": holding})
-        sys.stdin.readline()
+        wire.wait_for_file(self.options.release)
 
 
 def check(condition, text):
@@ -899,6 +899,7 @@ def main():
     parser.add_argument("--deadline", type=float, default=20)
     parser.add_argument("--timeout", type=float, default=10)
     parser.add_argument("--threads", type=int, default=6)
+    parser.add_argument("--release", default="")
     options = parser.parse_args()
     target = Target(options)
     with ThreadPoolExecutor(options.threads) as pool:

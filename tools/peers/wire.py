@@ -55,6 +55,13 @@ def error_fields(body):
             for part in body.split(b"\0") if part}
 
 
+def wait_for_file(path, seconds=60):
+    """Until the caller has made this file; at once when there is no path."""
+    deadline = time.monotonic() + seconds
+    while path and not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 class Ended(Exception):
     """The stream ended where a message was wanted; `how`: closed, reset, timeout."""
 
