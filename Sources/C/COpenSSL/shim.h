@@ -54,5 +54,18 @@ static inline void pgtee_OPENSSL_free(void *pointer) { OPENSSL_free(pointer); }
 static inline int pgtee_SSL_unexpected_eof(void) {
     return SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
+static inline int pgtee_GENERAL_NAMES_count(const GENERAL_NAMES *names) {
+    return sk_GENERAL_NAME_num(names);
+}
+/// The string of a dNSName (GEN_DNS) or iPAddress (GEN_IPADD); NULL for other kinds.
+static inline const ASN1_STRING *pgtee_GENERAL_NAMES_value(
+    const GENERAL_NAMES *names, int index, int *kind) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    *kind = name->type;
+    if (name->type == GEN_DNS) return name->d.dNSName;
+    if (name->type == GEN_IPADD) return name->d.iPAddress;
+    return 0;
+}
+static inline void pgtee_GENERAL_NAMES_free(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }
 
 #endif

@@ -12,6 +12,7 @@ package final class Mailbox<Value: Sendable>: Sendable {
     private struct State {
         var values: [Value] = []
         var dropped: UInt64 = 0
+        var isPinged = false
     }
 
     private let state = Mutex(State())
@@ -29,7 +30,7 @@ package final class Mailbox<Value: Sendable>: Sendable {
     /// False when the mailbox is full: the value is gone and counted.
     @discardableResult
     package func post(_ value: Value) -> Bool {
-        let (accepted, wake) = state.withLock { state -> (Bool, Bool) in
+        let (accepted, isFirst) = state.withLock { state -> (Bool, Bool) in
             guard state.values.count < capacity else {
                 state.dropped += 1
                 return (false, false)
@@ -37,11 +38,21 @@ package final class Mailbox<Value: Sendable>: Sendable {
             state.values.append(value)
             return (true, state.values.count == 1)
         }
-        if wake {
-            var one: UInt64 = 1
-            _ = write(eventDescriptor, &one, 8)
-        }
+        if isFirst { wake() }
         return accepted
+    }
+
+    /// Wakes the receiver without a value; `hasUnreadPing` until it has drained.
+    package func ping() {
+        state.withLock { $0.isPinged = true }
+        wake()
+    }
+
+    package var hasUnreadPing: Bool { state.withLock { $0.isPinged } }
+
+    private func wake() {
+        var one: UInt64 = 1
+        _ = write(eventDescriptor, &one, 8)
     }
 
     /// All that waits, in the order of posting, and how many were dropped since the last call.

@@ -18,9 +18,39 @@ package struct MessageWriter: Sendable {
         start = nil
     }
 
+    /// Writes one message. When `body` throws, nothing of it stays.
+    package mutating func message(
+        frontend type: UInt8,
+        _ body: (inout MessageWriter) throws(EncodingError) -> Void = { _ in }
+    ) throws(EncodingError) {
+        try message(type, lengthMax: MessageLimits.lengthMax(frontend: type) ?? 4, body)
+    }
+
+    /// Writes one message. When `body` throws, nothing of it stays.
+    package mutating func message(
+        backend type: UInt8,
+        _ body: (inout MessageWriter) throws(EncodingError) -> Void = { _ in }
+    ) throws(EncodingError) {
+        try message(type, lengthMax: MessageLimits.lengthMax(backend: type) ?? 4, body)
+    }
+
+    mutating func message(
+        _ type: UInt8, lengthMax: UInt32,
+        _ body: (inout MessageWriter) throws(EncodingError) -> Void
+    ) throws(EncodingError) {
+        beginMessage(type, lengthMax: lengthMax)
+        do throws(EncodingError) {
+            try body(&self)
+        } catch {
+            abandonMessage()
+            throw error
+        }
+        try endMessage()
+    }
+
     /// Opens a message; `lengthMax` is the largest length word, from `MessageLimits`.
-    package mutating func beginMessage(_ type: UInt8, lengthMax: UInt32) {
-        precondition(start == nil, "BUG: a message is open")
+    private mutating func beginMessage(_ type: UInt8, lengthMax: UInt32) {
+        precondition(start == nil, "BUG: a message is written inside another")
         start = bytes.count
         self.type = type
         self.lengthMax = lengthMax
@@ -28,15 +58,7 @@ package struct MessageWriter: Sendable {
         bytes.append(contentsOf: [0, 0, 0, 0])
     }
 
-    package mutating func beginMessage(frontend type: UInt8) {
-        beginMessage(type, lengthMax: MessageLimits.lengthMax(frontend: type) ?? 4)
-    }
-
-    package mutating func beginMessage(backend type: UInt8) {
-        beginMessage(type, lengthMax: MessageLimits.lengthMax(backend: type) ?? 4)
-    }
-
-    package mutating func endMessage() throws(EncodingError) {
+    private mutating func endMessage() throws(EncodingError) {
         guard let start else { preconditionFailure("BUG: no message is open") }
         let length = bytes.count - start - 1
         if length > Int(lengthMax) {
@@ -48,7 +70,7 @@ package struct MessageWriter: Sendable {
     }
 
     /// Takes an open message away; nothing happens when none is open.
-    package mutating func abandonMessage() {
+    private mutating func abandonMessage() {
         guard let start else { return }
         bytes.removeLast(bytes.count - start)
         self.start = nil
@@ -77,6 +99,24 @@ package struct MessageWriter: Sendable {
         if value.contains(0) { throw .zeroByteInString }
         bytes.append(contentsOf: value)
         bytes.append(0)
+    }
+
+    /// A 16-bit count and so many 16-bit numbers.
+    package mutating func append(list: [Int16]) throws(EncodingError) {
+        try append(count: list.count)
+        for item in list { append(item) }
+    }
+
+    /// A 16-bit count and so many 32-bit numbers.
+    package mutating func append(list: [UInt32]) throws(EncodingError) {
+        try append(count: list.count)
+        for item in list { append(item) }
+    }
+
+    /// A 16-bit count and so many values.
+    package mutating func append(list: [[UInt8]?]) throws(EncodingError) {
+        try append(count: list.count)
+        for item in list { try append(value: item) }
     }
 
     /// A 16-bit count of items.

@@ -104,6 +104,33 @@ struct WireReader {
         return try bytes(Int(length), body)
     }
 
+    /// A 16-bit count and so many 16-bit numbers.
+    mutating func int16List(_ body: RawSpan) throws(ProtocolViolation) -> [Int16] {
+        let count = Int(try uint16(body))
+        var list: [Int16] = []
+        list.reserveCapacity(capacity(count, itemBytes: 2, body))
+        for _ in 0..<count { list.append(try int16(body)) }
+        return list
+    }
+
+    /// A 16-bit count and so many 32-bit numbers.
+    mutating func uint32List(_ body: RawSpan) throws(ProtocolViolation) -> [UInt32] {
+        let count = Int(try uint16(body))
+        var list: [UInt32] = []
+        list.reserveCapacity(capacity(count, itemBytes: 4, body))
+        for _ in 0..<count { list.append(try uint32(body)) }
+        return list
+    }
+
+    /// A 16-bit count and so many values.
+    mutating func valueList(_ body: RawSpan) throws(ProtocolViolation) -> [[UInt8]?] {
+        let count = Int(try uint16(body))
+        var list: [[UInt8]?] = []
+        list.reserveCapacity(capacity(count, itemBytes: 4, body))
+        for _ in 0..<count { list.append(try value(body)) }
+        return list
+    }
+
     /// How much an array of `count` items of at least `size` bytes may reserve: never more than
     /// the body can hold, whatever its count claims.
     func capacity(_ count: Int, itemBytes size: Int, _ body: RawSpan) -> Int {

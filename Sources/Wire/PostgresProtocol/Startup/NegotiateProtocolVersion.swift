@@ -25,11 +25,13 @@ package struct NegotiateProtocolVersion: Equatable, Sendable {
     }
 
     package func encode(into writer: inout MessageWriter) throws(EncodingError) {
-        writer.beginMessage(
-            BackendType.negotiateProtocolVersion, lengthMax: UInt32(MessageLimits.startupPacket))
-        writer.append(version.code)
-        writer.append(UInt32(unrecognized.count))
-        for name in unrecognized { try writer.append(string: name) }
-        try writer.endMessage()
+        // A client may ask for more options than libpq would accept an answer about.
+        try writer.message(
+            BackendType.negotiateProtocolVersion, lengthMax: UInt32(MessageLimits.startupPacket)
+        ) { (writer) throws(EncodingError) in
+            writer.append(version.code)
+            writer.append(UInt32(unrecognized.count))
+            for name in unrecognized { try writer.append(string: name) }
+        }
     }
 }

@@ -1,0 +1,93 @@
+package import Authentication
+package import PostgresProtocol
+package import Tenancy
+
+/// What a login to a cluster is made with.
+package struct ServerLoginOptions: Sendable {
+    package enum Credential: Sendable {
+        /// Only `trust`, `peer` or certificate logins succeed.
+        case none
+        case password([UInt8])
+        /// The client's recovered key.
+        case keys(clientKey: SecretKey32, verifier: ScramVerifier)
+        /// The cluster's authentication messages go to the client, its answers come back.
+        case relay
+    }
+
+    package enum Purpose: Sendable {
+        case session
+        /// Send this and wait for the end; no startup packet.
+        case cancel(CancelRequest)
+    }
+
+    package var purpose = Purpose.session
+    /// Asked of the cluster; it may answer with a lower one.
+    package var version: ProtocolVersion
+    /// In the order in which they are sent; `user` first.
+    package var parameters: [StartupParameter]
+    package var tls: ServerTLS
+    /// Unix sockets never use TLS.
+    package var isUnixSocket: Bool
+    package var credential: Credential
+
+    package init(
+        version: ProtocolVersion, parameters: [StartupParameter], tls: ServerTLS,
+        isUnixSocket: Bool, credential: Credential
+    ) {
+        self.version = version
+        self.parameters = parameters
+        self.tls = tls
+        self.isUnixSocket = isUnixSocket
+        self.credential = credential
+    }
+}
+
+/// What the machine wants done, in this order.
+package enum ServerLoginAction: Sendable {
+    case send([UInt8])
+    /// Begin a TLS handshake; report `tlsEstablished` or `tlsFailed`.
+    case startTLS
+    /// Close the connection and open a new one; report `connected`.
+    case reconnect
+    /// A whole authentication message for the client (`relay`).
+    case forwardToClient([UInt8])
+    case ready(ServerLoginResult)
+    case failed(ServerLoginFailure)
+}
+
+package struct ServerLoginResult: Sendable {
+    package var processID: Int32 = 0
+    /// 4 bytes in protocol 3.0, 4 to 256 in 3.2; empty when the cluster sent none.
+    package var secret: [UInt8] = []
+    package var parameters: [ParameterStatus] = []
+    package var notices: [ErrorFields] = []
+    package var status = TransactionStatus.idle
+    package var version = ProtocolVersion.v3_0
+    /// What came after ReadyForQuery in the same bytes.
+    package var leftover: [UInt8] = []
+}
+
+package struct ServerLoginFailure: Error, Sendable {
+    package enum Kind: Sendable {
+        /// The cluster's own ErrorResponse, for the client to read.
+        case serverError(ErrorFields)
+        case protocolViolation
+        /// The cluster has no TLS, or answered a TLS request wrongly; nothing secret was sent.
+        case tlsRefused
+        case tlsFailed
+        /// It asks for a method that the policy does not allow.
+        case unsupportedAuthentication
+        case staleVerifier
+        case wrongServerSignature
+        case closed
+    }
+
+    package var kind: Kind
+    /// For the log; may quote the cluster.
+    package var logText: String
+
+    package init(_ kind: Kind, _ logText: String) {
+        self.kind = kind
+        self.logText = logText
+    }
+}

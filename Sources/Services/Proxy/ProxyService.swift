@@ -1,0 +1,169 @@
+internal import EventLoop
+package import Handoff
+package import Telemetry
+package import Tenancy
+internal import Authentication
+internal import PostgresProtocol
+
+/// Why the proxy could not start or take a new configuration.
+package struct ProxyError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// The proxy as the program sees it: listeners and workers, and the snapshots they route by.
+///
+/// - Thread: the control part's; `update`, `drain` and `stop` one at a time.
+package final class ProxyService: @unchecked Sendable {
+    private let kernel: Kernel
+    private let shared: ProxyShared
+    private let telemetry: Mailbox<TelemetryEvent>
+    private let builder: SnapshotBuilder
+    private var threads: [WorkerThread] = []
+    private(set) package var snapshot: ProxySnapshot
+
+    /// Builds the first snapshot; nothing listens yet.
+    ///
+    /// - Errors: `ProxyError` when the TLS files of the service or the runtime directory can't be
+    ///   used. A tenant that can't be used is left out; `problems` has it.
+    package init(
+        configuration: ServiceConfiguration, tenants: [Tenant], workers: Int,
+        telemetry: Mailbox<TelemetryEvent>, mockSecret: [UInt8]
+    ) throws(ProxyError) {
+        self.telemetry = telemetry
+        kernel = SystemKernel()
+        var peers: CancelPeers?
+        if !configuration.runtimeDirectory.isEmpty {
+            do throws(SystemError) {
+                peers = try CancelPeers(directory: configuration.runtimeDirectory)
+            } catch {
+                throw ProxyError("\(error)")
+            }
+        }
+        shared = ProxyShared(
+            workers: workers, telemetry: telemetry,
+            mockSecret: mockSecret.isEmpty ? SecureRandom.bytes(32) : mockSecret, peers: peers)
+        builder = SnapshotBuilder(workers: workers)
+        snapshot = try builder.make(configuration, tenants, generation: 1)
+    }
+
+    /// What was wrong with tenants of the last snapshot: name and reason.
+    package var problems: [(tenant: String, reason: String)] { builder.problems }
+
+    /// Listens on every address, one socket per worker where the port can be shared, and starts the
+    /// workers.
+    package func start() throws(ProxyError) {
+        var listeners: [[WorkerListener]] = shared.mailboxes.map { _ in [] }
+        for listener in snapshot.configuration.listeners {
+            for (worker, descriptor) in try listen(listener).enumerated() {
+                listeners[worker].append(
+                    WorkerListener(descriptor: descriptor, listener: listener))
+            }
+        }
+        for (index, own) in listeners.enumerated() {
+            for listener in own { shared.mailboxes[index].post(.listen(listener)) }
+            try startWorker(index)
+        }
+        let (shared, cancels) = (shared, shared.cancels)
+        shared.peers?.serve { request, reply in
+            guard let target = cancels.find(request) else { return reply.done() }
+            shared.mailboxes[target.worker].post(.cancel(target.token, reply: reply))
+        }
+    }
+
+    private func startWorker(_ index: Int) throws(ProxyError) {
+        let (kernel, shared, snapshot) = (kernel, shared, snapshot)
+        do throws(SystemError) {
+            let thread = try WorkerThread(name: "pgtee-worker-\(index)") {
+                do throws(SystemError) {
+                    let worker = try ProxyWorker(
+                        index: index, kernel: kernel, shared: shared, snapshot: snapshot)
+                    worker.run()
+                } catch {
+                    shared.telemetry.post(
+                        .notice(
+                            level: .error, key: "worker", message: "a worker could not start",
+                            fields: [("worker", "\(index)"), ("error", "\(error)")]))
+                }
+            }
+            threads.append(thread)
+        } catch {
+            throw ProxyError("\(error)")
+        }
+    }
+
+    /// One descriptor per worker, or one for the first worker where the address can't be shared.
+    private func listen(_ listener: Listener) throws(ProxyError) -> [Int32] {
+        let address: SocketAddress
+        if listener.isUnix {
+            address = SocketAddress(unixDirectory: listener.address, port: listener.port)
+        } else {
+            let literal = listener.address == "*" ? "0.0.0.0" : listener.address
+            guard let parsed = SocketAddress(literal: literal, port: listener.port) else {
+                throw ProxyError("cannot listen at \"\(listener.address)\": not an address")
+            }
+            address = parsed
+        }
+        var descriptors: [Int32] = []
+        for _ in 0..<(address.isUnix ? 1 : shared.mailboxes.count) {
+            let descriptor = kernel.listen(at: address, backlog: 4096, sharesPort: !address.isUnix)
+            guard descriptor >= 0 else {
+                for other in descriptors { kernel.close(other) }
+                let error = SystemError(number: -descriptor, doing: "listen at \(address)")
+                throw ProxyError("\(error)")
+            }
+            descriptors.append(descriptor)
+        }
+        return descriptors
+    }
+
+    /// Swaps in new documents, whole or not at all. Sessions keep what they were routed with.
+    package func update(
+        configuration: ServiceConfiguration, tenants: [Tenant]
+    ) throws(ProxyError) {
+        let new = try builder.make(configuration, tenants, generation: snapshot.generation + 1)
+        snapshot = new
+        for mailbox in shared.mailboxes { mailbox.post(.snapshot(new)) }
+    }
+
+    /// Reads the same documents' certificate and CA files again, and looks host names up again.
+    package func refresh() throws(ProxyError) {
+        try update(
+            configuration: snapshot.configuration, tenants: snapshot.tenants.map(\.tenant))
+    }
+
+    /// Refuses new logins and ends sessions between transactions; `sessionCount` tells when it is over.
+    package func drain() {
+        for mailbox in shared.mailboxes { mailbox.post(.drain) }
+    }
+
+    /// Ends every session and waits for the workers.
+    package func stop() {
+        for mailbox in shared.mailboxes { mailbox.post(.stop) }
+        for thread in threads { thread.join() }
+        threads = []
+    }
+
+    /// Whether every worker has looked at its mailbox since the last call (or this is the first).
+    package func areWorkersAlive() -> Bool {
+        let isAlive = shared.mailboxes.allSatisfy { !$0.hasUnreadPing }
+        for mailbox in shared.mailboxes { mailbox.ping() }
+        return isAlive
+    }
+
+    // What status and metrics read.
+
+    package var drainSeconds: Int { snapshot.configuration.drainSeconds }
+    package var sessionCount: Int { shared.sessions.value }
+    package var loginCount: Int { shared.logins.value }
+    package var workerCounters: [WorkerCounters] { shared.counters }
+    package var workerLoads: [Int] { shared.loads.map(\.value) }
+    package var tenants: [TenantRuntime] { snapshot.tenants }
+
+    /// Path, serial and seconds left of each certificate shown to clients.
+    package var certificates: [(serial: String, secondsLeft: Int)] {
+        (snapshot.clientTLS?.all ?? []).map {
+            ($0.certificateSerial, $0.certificateSecondsLeft ?? 0)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+internal import EventLoop
+internal import PostgresProtocol
+internal import Telemetry
+
+/// What a slot is used for.
+enum SessionKind: UInt8 {
+    /// A client, and after routing its server leg.
+    case client
+    /// A connection of our own to a cluster, for verifiers.
+    case lookup
+    /// A connection of our own to a cluster that carries one CancelRequest.
+    case cancel
+}
+
+/// Where a session stands; the word is the one in `pgtee status`.
+enum SessionPhase: UInt8 {
+    case free
+    /// From accept until the login is complete on both legs.
+    case login
+    case relaying
+    /// One leg is gone; the other gets what is still pending, then it is closed.
+    case closing
+    /// To be released when the current event is done.
+    case ended
+}
+
+/// A slot of a worker: two legs and what joins them. Everything that only logins and ends need is
+/// in `details`, so that the relay works on this struct alone.
+struct Session: ~Copyable {
+    /// Two legs, indexed by `LegSide`.
+    let legs: UnsafeMutablePointer<Leg>
+    let slot: UInt32
+    var generation: UInt32 = 0
+    var kind = SessionKind.client
+    var phase = SessionPhase.free
+    var isInReadyList = false
+    var isWarm = false
+    var hasTimer = false
+    var sawTerminate = false
+    /// The end's cause once the phase is `closing` or `ended`.
+    var end = SessionEnd.clientClosed
+    var tracker = ExchangeTracker()
+    var tenantCounters: TenantCounters?
+    var lastActivityNanoseconds: UInt64 = 0
+    /// Since when an exchange or transaction has been open; 0: none is.
+    var busySinceNanoseconds: UInt64 = 0
+    /// When the phase that has a deadline of its own began, or its deadline; see `deadline(of:)`.
+    var deadlineNanoseconds: UInt64 = 0
+    var bytesFromClient: UInt64 = 0
+    var bytesFromServer: UInt64 = 0
+    var exchanges: UInt64 = 0
+    /// Non-nil while the slot is in use.
+    var details: Unmanaged<SessionDetails>?
+
+    init(slot: UInt32, legs: UnsafeMutablePointer<Leg>) {
+        self.slot = slot
+        self.legs = legs
+    }
+
+    @inline(always) func leg(_ side: LegSide) -> UnsafeMutablePointer<Leg> { legs + side.rawValue }
+
+    func token(_ side: LegSide) -> EventToken {
+        EventToken(kind: UInt8(side.rawValue), slot: slot, generation: generation)
+    }
+
+    /// Between exchanges, outside a transaction, with nothing under way in either direction.
+    var isIdle: Bool {
+        tracker.isIdle && !legs[0].scanner.isMidMessage && !legs[1].scanner.isMidMessage
+            && legs[0].heldCount == 0 && legs[1].heldCount == 0
+            && legs[0].pending.isEmpty && legs[1].pending.isEmpty
+    }
+}
+
+typealias SessionPointer = UnsafeMutablePointer<Session>
+
+/// The slots of one worker, in chunks that never move.
+struct SessionTable: ~Copyable {
+    private static let chunkSlots = 256
+    /// Bound of the slot number: two descriptors each, far beyond RLIMIT_NOFILE.
+    static let slotsMax = 1 << 20
+    private var sessions: [SessionPointer] = []
+    private var legs: [UnsafeMutablePointer<Leg>] = []
+    private var freeSlots: [UInt32] = []
+    private(set) var inUse = 0
+
+    /// nil for a slot that never existed or a generation that is over.
+    @inline(always) func find(_ token: EventToken) -> SessionPointer? {
+        let slot = token.slot
+        let chunk = slot / Self.chunkSlots
+        guard chunk < sessions.count else { return nil }
+        let session = sessions[chunk] + slot % Self.chunkSlots
+        guard session.pointee.generation == token.generation,
+            session.pointee.phase != .free
+        else { return nil }
+        return session
+    }
+
+    /// A free slot with a fresh generation; nil when all are in use.
+    mutating func take() -> SessionPointer? {
+        if freeSlots.isEmpty { grow() }
+        guard let slot = freeSlots.popLast() else { return nil }
+        inUse += 1
+        let session = sessions[Int(slot) / Self.chunkSlots] + Int(slot) % Self.chunkSlots
+        session.pointee.generation = (session.pointee.generation &+ 1) & 0x0FFF_FFFF
+        return session
+    }
+
+    /// The slot is empty again; descriptors, TLS and details must be gone already.
+    mutating func give(_ session: SessionPointer) {
+        let slot = session.pointee.slot
+        let generation = session.pointee.generation
+        let legs = session.pointee.legs
+        session.deinitialize(count: 1)
+        session.initialize(to: Session(slot: slot, legs: legs))
+        session.pointee.generation = generation
+        legs[0] = Leg(.client)
+        legs[1] = Leg(.server)
+        freeSlots.append(slot)
+        inUse -= 1
+    }
+
+    /// Of all slots in use; they may end while the caller goes through them.
+    func tokens() -> [EventToken] {
+        var tokens: [EventToken] = []
+        for chunk in sessions {
+            for index in 0..<Self.chunkSlots where chunk[index].phase != .free {
+                tokens.append(chunk[index].token(.client))
+            }
+        }
+        return tokens
+    }
+
+    private mutating func grow() {
+        let first = sessions.count * Self.chunkSlots
+        guard first < Self.slotsMax else { return }
+        let chunk = SessionPointer.allocate(capacity: Self.chunkSlots)
+        let chunkLegs = UnsafeMutablePointer<Leg>.allocate(capacity: 2 * Self.chunkSlots)
+        for index in 0..<Self.chunkSlots {
+            (chunkLegs + 2 * index).initialize(to: Leg(.client))
+            (chunkLegs + 2 * index + 1).initialize(to: Leg(.server))
+            (chunk + index).initialize(
+                to: Session(slot: UInt32(first + index), legs: chunkLegs + 2 * index))
+        }
+        sessions.append(chunk)
+        legs.append(chunkLegs)
+        // Lowest slots first: a quiet proxy touches few pages.
+        for index in (0..<Self.chunkSlots).reversed() {
+            freeSlots.append(UInt32(first + index))
+        }
+    }
+
+    deinit {
+        for (chunk, chunkLegs) in zip(sessions, legs) {
+            chunk.deinitialize(count: Self.chunkSlots)
+            chunk.deallocate()
+            chunkLegs.deinitialize(count: 2 * Self.chunkSlots)
+            chunkLegs.deallocate()
+        }
+    }
+}
