@@ -13,7 +13,7 @@ import Testing
     init() throws {
         directory = try TestDirectory()
         tenants = directory.makeDirectory("tenants")
-        try directory.write("pgtee.yaml", "tenants: tenants\n")
+        try directory.write("pgtee.yaml", "tenants: tenants\ntls: {mode: disable}\n")
         try writeTenant("acme", "/run/acme")
         try writeTenant("globex", "/run/globex")
     }

@@ -44,9 +44,9 @@ import Testing
     ) throws {
         let document = DocumentFile.Document(text: kind.schema, lineOffset: 0)
         var context = DocumentContext(file: "schema", lineOffset: 0)
-        let root = try #require(ConfigurationReader.parse(document, &context))
+        let root = ConfigurationReader.parse(document, &context)
         #expect(context.problems == [])
-        #expect(root["type"]?.text == "object")
+        #expect(root != nil)
         let objects = kind.schema.components(of: "\"properties\": {")
         #expect(objects == kind.schema.components(of: "\"additionalProperties\": false"))
         #expect(objects > 3)

@@ -74,7 +74,7 @@ import Testing
         throws
     {
         let found = try service(text).map { $0.replacing(directory.path, with: "DIR") }
-        #expect(found.first == expected)
+        #expect(found.first { $0.contains(": error: ") } == expected)
     }
 
     @Test func `all faults are told at once, in one run`() throws {
@@ -228,7 +228,7 @@ import Testing
                 switch generator.next() % 3 {
                 case 0: bytes[at] = UInt8(truncatingIfNeeded: generator.next())
                 case 1: bytes.remove(at: at)
-                default: bytes.insert(Array("[]{}:-?&*!|>'\"%@#,\n\t ".utf8)[Int(generator.next() % 22)], at: at)
+                default: bytes.insert(Array("[]{}:-?&*!|>'\"%@#,\n\t ".utf8)[Int(generator.next() % 21)], at: at)
                 }
             }
             let path = try directory.write("t.yaml", bytes)

@@ -77,16 +77,38 @@ package enum ConfigurationReader {
     }
 
     package static func tenants(_ path: String, service: ServiceConfiguration) -> Tenants {
+        tenants([path], service: service)
+    }
+
+    static func tenants(_ paths: [String], service: ServiceConfiguration) -> Tenants {
         var reader = TenantReader(service: service)
-        reader.read(path)
+        for path in paths { reader.read(path) }
         return reader.result
+    }
+
+    /// Warnings for tenants that the service's document names and that are not there.
+    static func references(
+        _ servicePath: String, _ service: ServiceConfiguration, _ tenants: [Tenant]
+    ) -> [DocumentProblem] {
+        let found = TenantValidation.references(service, tenants: tenants)
+        guard !found.isEmpty else { return [] }
+        let file = Paths.absolute(servicePath, beside: workingDirectory() + "/")
+        var context = DocumentContext(file: file, lineOffset: 0)
+        var ignored = context
+        if let document = try? DocumentFile.documents(DocumentFile.read(file), file: file).first,
+            let root = parse(document, &ignored)
+        {
+            context.add(found, root: root)
+            return context.problems
+        }
+        return found.map { DocumentProblem(severity: .warning, file: file, message: $0.message) }
     }
 
     static func parse(_ document: DocumentFile.Document, _ context: inout DocumentContext) -> Node? {
         if let problem = YAMLGuard.check(document.text) {
             context.problems.append(
                 DocumentProblem(
-                    file: context.file, line: problem.line + document.lineOffset,
+                    kind: .malformed, file: context.file, line: problem.line + document.lineOffset,
                     column: problem.column, message: problem.message, hint: problem.hint))
             return nil
         }
@@ -95,7 +117,11 @@ package enum ConfigurationReader {
             // expressions for each scalar cost most of the time.
             let parser = try Yams.Parser(
                 yaml: document.text, resolver: .basic, constructor: .default, encoding: .utf8)
-            return try parser.singleRoot()
+            if let root = try parser.singleRoot(), !root.isNothing { return root }
+            context.problems.append(
+                DocumentProblem(
+                    kind: .malformed, file: context.file, line: context.lineOffset + 1, column: 1,
+                    message: "the document is empty"))
         } catch let error as YamlError {
             context.problems.append(YAMLErrors.problem(error, context))
         } catch {

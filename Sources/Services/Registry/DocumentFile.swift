@@ -29,7 +29,9 @@ enum DocumentFile {
         -> [UInt8]
     {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw problem(path, "can't open: \(ErrnoText.current())") }
+        guard descriptor >= 0 else {
+            throw problem(path, "can't open: \(ErrnoText.current())", kind: .missing)
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
@@ -62,7 +64,7 @@ enum DocumentFile {
         var start = 0
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { start = 3 }
         if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-            throw problem(file, "the file is UTF-16", hint: "Save it as UTF-8.")
+            throw problem(file, "the file is UTF-16", hint: "Save it as UTF-8.", kind: .malformed)
         }
         var documents: [Document] = []
         var documentStart = start
@@ -99,7 +101,7 @@ enum DocumentFile {
     {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw DocumentProblem(
-                file: file, line: line + 1, column: 1,
+                kind: .malformed, file: file, line: line + 1, column: 1,
                 message: "the document that begins here is not UTF-8")
         }
         return Document(text: text, lineOffset: line)
@@ -114,8 +116,11 @@ enum DocumentFile {
         }
     }
 
-    static func problem(_ file: String, _ message: String, hint: String? = nil) -> DocumentProblem {
-        DocumentProblem(file: file, message: message, hint: hint)
+    static func problem(
+        _ file: String, _ message: String, hint: String? = nil,
+        kind: DocumentProblem.Kind = .invalid
+    ) -> DocumentProblem {
+        DocumentProblem(kind: kind, file: file, message: message, hint: hint)
     }
 }
 

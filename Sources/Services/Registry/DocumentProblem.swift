@@ -2,7 +2,18 @@
 package struct DocumentProblem: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Severity: String, Sendable { case warning, error }
 
+    /// What to do about it differs, and so does the exit code of `pgtee check`.
+    package enum Kind: String, Sendable {
+        /// The file is not there or can't be opened.
+        case missing
+        /// It is no YAML text.
+        case malformed
+        /// It says something that can't be.
+        case invalid
+    }
+
     package var severity = Severity.error
+    package var kind = Kind.invalid
     package var file: String
     /// From 1; 0: the file as a whole.
     package var line = 0

@@ -98,13 +98,13 @@ package final class FileRegistry: Sendable {
         guard var memory = state.withLock({ $0.memory.take() }) else { return }
         var watch = DirectoryWatch()
         watch.watch(memory.watchedDirectories())
-        // What changed between the first load and the watch.
-        var cause = memory.isStale() ? Cause.look : .nothing
+        // Something may have changed between the first load and the watch.
+        var cause = waitForCause(watch, memory, since: .now)
         while !state.withLock({ $0.isStopping }) {
             if cause == .reload || cause == .look && memory.isStale() {
                 reread(&memory, &watch, isForced: cause == .reload)
             }
-            cause = waitForCause(watch, memory)
+            cause = waitForCause(watch, memory, since: nil)
         }
     }
 
@@ -125,9 +125,14 @@ package final class FileRegistry: Sendable {
     }
 
     /// Blocks until something may have changed and has settled, or until it's time to look.
-    private func waitForCause(_ watch: borrowing DirectoryWatch, _ memory: RegistryMemory) -> Cause {
+    ///
+    /// - Parameter since: when the first sign of a change was seen; nil: none yet.
+    private func waitForCause(
+        _ watch: borrowing DirectoryWatch, _ memory: RegistryMemory,
+        since: ContinuousClock.Instant?
+    ) -> Cause {
         var unfinished: Set<String> = []
-        var first: ContinuousClock.Instant?
+        var first = since
         while true {
             if let first {
                 let limit = unfinished.isEmpty ? Timing.gatherMax : Timing.writerMax

@@ -53,9 +53,7 @@ struct RegistryMemory {
                     hint: "Restart to serve without tenants."))
         }
         merged.sort { $0.tenant.name < $1.tenant.name }
-        problems += TenantValidation.references(service, tenants: merged.map(\.tenant)).map {
-            DocumentProblem(severity: .warning, file: servicePath, message: $0.message)
-        }
+        problems += ConfigurationReader.references(servicePath, service, merged.map(\.tenant))
         let hasChanged =
             generation == 0 || service != configuration
             || merged.map(\.tenant) != documents.map(\.tenant)

@@ -18,21 +18,23 @@ struct TenantReader {
     }
 
     mutating func read(_ path: String) {
+        let files: [String]
         do {
-            result.files = try TenantFiles.list(path)
+            files = try TenantFiles.list(path)
         } catch {
             result.problems.append(error)
             result.unreadable.insert(path)
             return
         }
-        if result.files.isEmpty {
+        if files.isEmpty {
             result.problems.append(
                 DocumentProblem(
                     severity: .warning, file: path,
                     message: "there is no tenant document in this directory",
                     hint: "Documents are in files named *.yaml or *.yml."))
         }
-        for file in result.files { readFile(file) }
+        result.files += files
+        for file in files { readFile(file) }
     }
 
     private mutating func readFile(_ file: String) {
@@ -131,7 +133,8 @@ enum TenantFiles {
     static func list(_ path: String) throws(DocumentProblem) -> [String] {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw DocumentFile.problem(path, "can't open: \(ErrnoText.current())")
+            throw DocumentFile.problem(
+                path, "can't open: \(ErrnoText.current())", kind: .missing)
         }
         guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
         if status.st_mode & S_IWOTH != 0, status.st_mode & S_ISVTX == 0 {
@@ -139,7 +142,8 @@ enum TenantFiles {
                 path, "everyone may write this directory", hint: "Run chmod o-w on it.")
         }
         guard let directory = opendir(path) else {
-            throw DocumentFile.problem(path, "can't open: \(ErrnoText.current())")
+            throw DocumentFile.problem(
+                path, "can't open: \(ErrnoText.current())", kind: .missing)
         }
         defer { closedir(directory) }
         let base = path.hasSuffix("/") ? path : path + "/"

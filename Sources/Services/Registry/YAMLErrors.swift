@@ -13,11 +13,11 @@ enum YAMLErrors {
             return place("the key \(names) is given twice", first.mark, context, hint: nil)
         case .reader(let text, _, _, _):
             return DocumentProblem(
-                file: context.file, line: context.lineOffset + 1, column: 1,
+                kind: .malformed, file: context.file, line: context.lineOffset + 1, column: 1,
                 message: "not YAML: \(text)")
         default:
             return DocumentProblem(
-                file: context.file, line: context.lineOffset + 1, column: 1,
+                kind: .malformed, file: context.file, line: context.lineOffset + 1, column: 1,
                 message: "not YAML")
         }
     }
@@ -26,7 +26,7 @@ enum YAMLErrors {
         _ message: String, _ mark: Mark, _ context: DocumentContext, hint: String?
     ) -> DocumentProblem {
         DocumentProblem(
-            file: context.file, line: mark.line + context.lineOffset, column: mark.column,
+            kind: .malformed, file: context.file, line: mark.line + context.lineOffset, column: mark.column,
             message: message, hint: hint)
     }
 
