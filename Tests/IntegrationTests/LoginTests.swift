@@ -53,14 +53,14 @@ extension Live {
                 user: "remi@acme", password: LiveHouse.password, database: "postgres",
                 options: [
                     ("application_name", "till 4"), ("DateStyle", "German"),
-                    ("options", "-c geqo=off -c search_path=a\\ b,public"),
+                    ("options", "-c geqo=off -c search_path=\"a\\ b\",public"),
                 ])
             #expect(
                 try client.values(
                     "SELECT concat_ws('|', current_setting('application_name'),"
                         + " current_setting('datestyle'), current_setting('geqo'),"
                         + " current_setting('search_path'))")
-                    == ["till 4|German, DMY|off|a b,public"])
+                    == ["till 4|German, DMY|off|\"a b\",public"])
         }
 
         @Test(arguments: ["remi@acme", "nobody@acme", "remi@globex", "nobody@globex"])
