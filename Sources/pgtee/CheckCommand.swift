@@ -8,14 +8,15 @@ struct CheckCommand: ParsableCommand {
         commandName: "check",
         abstract: "Check the service's document and the tenants' documents.",
         discussion: """
-            Reads them as "pgtee serve" would, changes nothing, connects to nothing, and prints each \
-            fault as file:line:column: error: what is wrong (what to do). Files that the documents \
-            name (certificates, keys, passwords) are looked at, too. Run it before you install a \
-            document: a running service keeps the last good one, but a fresh start has none.
+            Reads them as "pgtee serve" would, changes nothing, connects to nothing, and prints \
+            each fault as file:line:column: error: what is wrong (what to do). Files that the \
+            documents name (certificates, keys, passwords) are looked at, too. Run it before you \
+            install a document: a running service keeps the last good one, but a fresh start has \
+            none.
 
             Without TENANTS the tenants that the service's document names are checked. With them, \
-            these files and directories are, under the same service document, so a new document can \
-            be tried before it is in place:
+            these files and directories are, under the same service document, so a new document \
+            can be tried before it is in place:
 
               pgtee check --config /etc/pgtee/pgtee.yaml new/acme.yaml
 

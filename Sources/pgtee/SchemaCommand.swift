@@ -7,8 +7,8 @@ struct SchemaCommand: ParsableCommand {
         commandName: "schema",
         abstract: "Print the JSON Schema of a document, or the guide to all keys.",
         discussion: """
-            An editor with a YAML language server completes and checks keys with it, for example by \
-            this first line in a document:
+            An editor with a YAML language server completes and checks keys with it, for example \
+            by this first line in a document:
 
               # yaml-language-server: $schema=tenant.schema.json
 

@@ -51,7 +51,7 @@ final class ServiceRunner: Sendable {
         do {
             try proxy.start()
         } catch {
-            throw ServeError(message: error.description, hint: "Is the address in use?")
+            throw ServeError(message: error.description, hint: error.hint)
         }
         let notifier = ServiceNotifier()
         let watchdog = Watchdog(notifier: notifier) { proxy.areWorkersAlive() }
@@ -119,7 +119,7 @@ final class ServiceRunner: Sendable {
             }
             return server
         } catch let error as AdminServerError {
-            throw ServeError(message: "\(error)", hint: "Set admin.listen to a free address, or off.")
+            throw ServeError(message: error.message, hint: error.hint)
         }
     }
 
@@ -129,11 +129,17 @@ final class ServiceRunner: Sendable {
         _ log: LogWriter
     ) {
         var deadline: UInt64?
+        var lastRefresh = RealTime.nowMilliseconds
         while true {
             if let deadline {
                 if proxy.sessionCount == 0 || RealTime.nowMilliseconds >= deadline { return }
             }
-            waitForWork(milliseconds: deadline == nil ? -1 : 50)
+            waitForWork(milliseconds: deadline != nil || proxy.hasRetired ? 50 : 30_000)
+            proxy.releaseRetired()
+            if proxy.usesHostNames && RealTime.nowMilliseconds >= lastRefresh + 30_000 {
+                lastRefresh = RealTime.nowMilliseconds
+                try? proxy.refresh()
+            }
             for request in requests.drain().values {
                 switch request {
                 case .reload:
@@ -215,6 +221,7 @@ final class ServiceRunner: Sendable {
     }
 
     private func status(_ proxy: ProxyService) -> ServiceStatus {
+        let now = Int64(clamping: RealTime.nowMilliseconds / 1000)
         let (phase, registry) = state.withLock { ($0.phase, $0.registry) }
         return ServiceStatus(
             version: version, startedAtMilliseconds: startedAt, phase: phase,
@@ -226,7 +233,7 @@ final class ServiceRunner: Sendable {
             },
             registry: registry,
             certificates: proxy.certificates.map {
-                CertificateStatus(name: $0.serial, expirySeconds: Int64($0.secondsLeft))
+                CertificateStatus(name: $0.serial, expirySeconds: now + Int64($0.secondsLeft))
             })
     }
 }

@@ -8,10 +8,10 @@ struct StatusCommand: ParsableCommand {
         commandName: "status",
         abstract: "Show what a running pgtee is doing.",
         discussion: """
-            Asks the admin address of a running "pgtee serve" (admin.listen in its configuration) and \
-            prints its tenants with their sessions, the bytes relayed from clients (in) and from \
-            servers (out), failed logins and the backend in use; problems in the configuration and \
-            the days that certificates have left come first.
+            Asks the admin address of a running "pgtee serve" (admin.listen in its \
+            configuration) and prints its tenants with their sessions, the bytes relayed from \
+            clients (in) and from servers (out), failed logins and the backend in use; problems \
+            in the configuration and the days that certificates have left come first.
 
             Exit codes: 0 it answered, 69 it could not be reached or is no pgtee.
             """)

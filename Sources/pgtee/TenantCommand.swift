@@ -16,8 +16,8 @@ struct TenantCommand: ParsableCommand {
             abstract: "List the tenants of the documents, one a line.",
             discussion: """
                 Columns: name, active backend, its address, authentication, server names. What is \
-                wrong with documents goes to standard error ("pgtee check" says more), and the other \
-                tenants are listed.
+                wrong with documents goes to standard error ("pgtee check" says more), and the \
+                other tenants are listed.
 
                 Exit codes: 0 all documents are good, 66 no service document, 78 some are not.
                 """)
@@ -45,17 +45,17 @@ struct TenantCommand: ParsableCommand {
             commandName: "sql",
             abstract: "Print the SQL for a tenant's look-up role.",
             discussion: """
-                The script makes the role and the function by which pgtee looks up SCRAM verifiers in \
-                the tenant's own cluster (authentication.lookup in its document). Read it, then run it \
-                there as a superuser; it may be run again:
+                The script makes the role and the function by which pgtee looks up SCRAM \
+                verifiers in the tenant's own cluster (authentication.lookup in its document). \
+                Read it, then run it there as a superuser; it may be run again:
 
                   pgtee tenant sql acme | psql -X -h /run/postgresql -U postgres
 
                 Then set the password that authentication.lookup.password_file holds with psql's \
                 \\password. pgtee itself never connects as a superuser.
 
-                Exit codes: 0 printed, 66 no service document, 78 no good document of this tenant, or \
-                one without authentication.lookup.
+                Exit codes: 0 printed, 66 no service document, 78 no good document of this \
+                tenant, or one without authentication.lookup.
                 """)
 
         @Argument(help: ArgumentHelp("The tenant.", valueName: "NAME"))

@@ -1,4 +1,4 @@
-import ArgumentParser
+internal import ArgumentParser
 
 /// The command line: parsing and wiring, no logic.
 struct Pgtee: ParsableCommand {
@@ -11,7 +11,10 @@ struct Pgtee: ParsableCommand {
             try them before they are in force.
             """,
         version: version,
-        subcommands: [ServeCommand.self, StatusCommand.self])
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, StatusCommand.self, TenantCommand.self,
+            SchemaCommand.self,
+        ])
 }
 
 let version = "0.1.0"

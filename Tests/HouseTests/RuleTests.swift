@@ -45,6 +45,7 @@ import Testing
 
     @Test(arguments: [
         "if secret.count == 4 {", "password != nil", "passwordPath == other", "a == b",
+        "refusal.sqlState == WrongPassword.sqlState",
         "constantTimeEquals(proof, expected)",
     ])
     func `what is no secret may be compared`(code: String) {

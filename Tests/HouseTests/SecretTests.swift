@@ -11,7 +11,7 @@ import Testing
 
     private static func isSecret(_ operand: Substring) -> Bool {
         let last = operand.split(separator: ".").last ?? ""
-        let harmless = ["count", "isEmpty", "mode", "Path", "Count", "Length", "File"]
+        let harmless = ["count", "isEmpty", "mode", "sqlState", "Path", "Count", "Length", "File"]
         if harmless.contains(where: { last.hasSuffix($0) }) { return false }
         let name = operand.lowercased()
         return words.contains { name.contains($0) }

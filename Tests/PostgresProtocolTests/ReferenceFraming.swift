@@ -1,7 +1,7 @@
 import PostgresProtocol
 
-/// Framing as plainly as it can be written, to compare the scanner with: whole stream in memory, one
-/// byte after the other, limits as the manual's tables have them.
+/// Framing as plainly as it can be written, to compare the scanner with: whole stream in memory,
+/// one byte after the other, limits as the manual's tables have them.
 struct ReferenceFraming: Equatable {
     /// Whole messages.
     var messages: [[UInt8]] = []

@@ -1,7 +1,7 @@
 import PostgresProtocol
 
-/// One message of each kind, with the bytes written out by hand, so that encoder and decoder are not
-/// only compared with each other.
+/// One message of each kind, with the bytes written out by hand, so that encoder and decoder are
+/// not only compared with each other.
 struct Sample: CustomStringConvertible, Sendable {
     enum Message: Equatable {
         case frontend(FrontendMessage)

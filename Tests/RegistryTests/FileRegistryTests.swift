@@ -87,7 +87,9 @@ import Testing
         try writeTenant("acme", "/run/acme2", "nonsense: 1\n")
         try writeTenant("globex", "/run/globex2")
         try writeTenant("initech", "/run/initech")
-        let update = watched.update { $0.hasErrors && $0.tenants.count == 3 && socket("globex", $0) == "/run/globex2" }
+        let update = watched.update {
+            $0.hasErrors && $0.tenants.count == 3 && socket("globex", $0) == "/run/globex2"
+        }
         #expect(socket("acme", update) == "/run/acme")
         #expect(update?.keptTenants == ["acme"])
         #expect(update?.problems.first?.message == "unknown key \"nonsense\"")
@@ -127,7 +129,8 @@ import Testing
         unlink(tenants + "/globex.yaml")
         let last = watched.update { $0.keptTenants == ["globex"] }
         #expect(last?.tenants.map(\.name) == ["globex"])
-        #expect(last?.problems.contains { $0.message.contains("no tenant document is left") } == true)
+        #expect(
+            last?.problems.contains { $0.message.contains("no tenant document is left") } == true)
     }
 
     @Test func `a directory that goes away keeps everything, and its return is seen`() throws {
@@ -192,7 +195,8 @@ import Testing
     @Test func `another certificate is reported, and it alone`() throws {
         try directory.write("a.crt", "one")
         try directory.write("a.key", "one", mode: 0o600)
-        try directory.write("pgtee.yaml", "tenants: tenants\ntls: {certificate: a.crt, key: a.key}\n")
+        try directory.write(
+            "pgtee.yaml", "tenants: tenants\ntls: {certificate: a.crt, key: a.key}\n")
         let watched = try watched()
         defer { watched.stop() }
         #expect(!watched.first.certificatesChanged)
@@ -208,7 +212,9 @@ import Testing
         try directory.write("pw", "one\n", mode: 0o600)
         try directory.write(
             "tenants/acme.yaml",
-            "tenant: acme\nbackends: [{socket: /run/a}]\nauthentication: {lookup: {password_file: ../pw}}\n")
+            "tenant: acme\nbackends: [{socket: /run/a}]\n"
+                + "authentication: {lookup: {password_file: ../pw}}\n"
+        )
         let watched = try watched()
         defer { watched.stop() }
         try directory.write("pw", "two\n", mode: 0o600)

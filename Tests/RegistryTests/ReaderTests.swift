@@ -61,7 +61,10 @@ import Testing
             drain: 90s
             mock_secret: mock
             """)
-        #expect(service.listeners.map(\.address) == ["127.0.0.1", "*", "::1", "/run/pgtee", "127.0.0.2"])
+        #expect(
+            service.listeners.map(\.address) == [
+                "127.0.0.1", "*", "::1", "/run/pgtee", "127.0.0.2",
+            ])
         #expect(service.listeners.map(\.port) == [6432, 6433, 6434, 6432, 7000])
         #expect(service.listeners[4].tenant == "acme")
         #expect(service.tls.mode == .require)

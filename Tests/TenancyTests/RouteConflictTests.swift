@@ -4,7 +4,8 @@ import Testing
 
 /// Two keys that disagree: reliability rows on route confusion and on fixed texts.
 @Suite struct RouteConflictTests {
-    /// How each key names one tenant: acme, globex, and one that does not exist (where a client can).
+    /// How each key names one tenant: acme, globex, and one that does not exist (where a client
+    /// can).
     private struct Naming: CustomStringConvertible, Sendable {
         var key: RouteKey
         var variant: String
@@ -134,7 +135,8 @@ import Testing
         #expect(table.decide(same).line == "28000 tenant_unknown")
     }
 
-    @Test func `hidden tenants: what depends on the documents looks like a wrong password`() throws {
+    @Test func `hidden tenants: what depends on the documents looks like a wrong password`() throws
+    {
         let table = RouteSamples.table { $0.routing.hideUnknownTenants = true }
         for request in [
             RouteSamples.request(user: "remi@nix"),

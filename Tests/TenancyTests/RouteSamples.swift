@@ -23,7 +23,9 @@ enum RouteSamples {
         globex.databases = ["books": "globex_books", "both": "globex_both"]
         return [acme, globex].map { tenant in
             var tenant = tenant
-            tenant.backends = [Backend(endpoint: .unix(directory: "/run/\(tenant.name)", port: 5432))]
+            tenant.backends = [
+                Backend(endpoint: .unix(directory: "/run/\(tenant.name)", port: 5432))
+            ]
             return tenant
         }
     }

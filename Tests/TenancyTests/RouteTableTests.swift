@@ -16,7 +16,10 @@ import Testing
         ("remi@acme", "other@acme", "acme remi/other@acme by user"),
         ("shop@acme", nil, "acme shop/acme_shop by user"),
         ("remi@acme.postgres.example.com", nil, "acme remi/remi by user"),
-        ("remi@acme.POSTGRES.Example.com", "remi@acme.POSTGRES.Example.com", "acme remi/remi by user"),
+        (
+            "remi@acme.POSTGRES.Example.com", "remi@acme.POSTGRES.Example.com",
+            "acme remi/remi by user"
+        ),
         // The database's name alone.
         ("remi", "shop", "acme remi/acme_shop by database"),
         ("remi", "books", "globex remi/globex_books by database"),
@@ -32,24 +35,25 @@ import Testing
         #expect(decision.line == line)
     }
 
-    @Test(arguments: [
-        ("-c pgtee.tenant=acme", nil),
-        ("-cpgtee.tenant=acme", nil),
-        ("--pgtee.tenant=acme", nil),
-        ("  -c   pgtee.tenant=acme  ", nil),
-        ("-c\tpgtee.tenant=acme\n", nil),
-        ("-c pgtee.tenant=\\a\\cme", nil),
-        ("\\-c pgtee\\.tenant\\=acme", nil),
-        ("-c PGTEE.Tenant=acme", nil),
-        ("-c pgtee.tenant=acme -c work_mem=1MB", " -c work_mem=1MB"),
-        ("-c work_mem=1MB -c pgtee.tenant=acme", "-c work_mem=1MB"),
-        ("-c a=b\\  -c pgtee.tenant=acme  --x=\\\\y", "-c a=b\\   --x=\\\\y"),
-        ("-ec pgtee.tenant=acme -E", "-e -E"),
-        ("-ecpgtee.tenant=acme", "-e"),
-        ("-e-pgtee.tenant=acme", "-e"),
-        ("-c pgtee.tenant=acme -cpgtee.tenant=acme -S 1", " -S 1"),
-        ("-S -c -c pgtee.tenant=acme", "-S -c"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("-c pgtee.tenant=acme", nil),
+            ("-cpgtee.tenant=acme", nil),
+            ("--pgtee.tenant=acme", nil),
+            ("  -c   pgtee.tenant=acme  ", nil),
+            ("-c\tpgtee.tenant=acme\n", nil),
+            ("-c pgtee.tenant=\\a\\cme", nil),
+            ("\\-c pgtee\\.tenant\\=acme", nil),
+            ("-c PGTEE.Tenant=acme", nil),
+            ("-c pgtee.tenant=acme -c work_mem=1MB", " -c work_mem=1MB"),
+            ("-c work_mem=1MB -c pgtee.tenant=acme", "-c work_mem=1MB"),
+            ("-c a=b\\  -c pgtee.tenant=acme  --x=\\\\y", "-c a=b\\   --x=\\\\y"),
+            ("-ec pgtee.tenant=acme -E", "-e -E"),
+            ("-ecpgtee.tenant=acme", "-e"),
+            ("-e-pgtee.tenant=acme", "-e"),
+            ("-c pgtee.tenant=acme -cpgtee.tenant=acme -S 1", " -S 1"),
+            ("-S -c -c pgtee.tenant=acme", "-S -c"),
+        ] as [(String, String?)])
     func `options name a tenant in every spelling that the server takes, and lose only that`(
         options: String, remaining: String?
     ) {
@@ -72,7 +76,9 @@ import Testing
         #expect(decision.line == "acme remi/remi [\(options)] by user")
     }
 
-    @Test(arguments: ["-c pgtee.tenant", "-c pgtee.tenant=", "--pgtee.tenant", "-c pgtee.tenant=nix"])
+    @Test(arguments: [
+        "-c pgtee.tenant", "-c pgtee.tenant=", "--pgtee.tenant", "-c pgtee.tenant=nix",
+    ])
     func `options that name no known tenant refuse the login`(options: String) {
         let decision = RouteSamples.table().decide(RouteSamples.request(options: options))
         #expect(decision.line == "28000 tenant_unknown")
@@ -158,9 +164,9 @@ import Testing
         #expect(
             unnamed.detail
                 == """
-                Looked at: TLS server name ("db.example.com" names none), user name (no "@" in it), \
-                options (no pgtee.tenant in them), database name ("both" names none), \
-                listener (shared by all).
+                Looked at: TLS server name ("db.example.com" names none), \
+                user name (no "@" in it), options (no pgtee.tenant in them), \
+                database name ("both" names none), listener (shared by all).
                 """)
         #expect(
             unnamed.hint
@@ -168,14 +174,16 @@ import Testing
                 Connect as user@tenant, or connect to tenant.db.example.com over TLS, or set \
                 options='-c pgtee.tenant=tenant'.
                 """)
-        let unknown = try #require(table.decide(RouteSamples.request(user: "ann@contoso.com")).refusal)
+        let unknown = try #require(
+            table.decide(RouteSamples.request(user: "ann@contoso.com")).refusal)
         #expect(unknown.message == "tenant \"contoso\" does not exist")
         #expect(unknown.detail == "It is named by the user name \"ann@contoso.com\".")
         #expect(unknown.hint?.contains("role@tenant") == true)
     }
 
     @Test func `a name with control characters or of any length is shown safely`() throws {
-        let name = String(repeating: "x", count: 60) + "@a\nb\u{7F}" + String(repeating: "y", count: 200)
+        let name =
+            String(repeating: "x", count: 60) + "@a\nb\u{7F}" + String(repeating: "y", count: 200)
         let refusal = try #require(
             RouteSamples.table().decide(RouteSamples.request(user: name)).refusal)
         let texts = [refusal.message, refusal.detail ?? "", refusal.hint ?? "", refusal.logDetail]

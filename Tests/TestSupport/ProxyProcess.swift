@@ -50,7 +50,10 @@ package final class ProxyProcess: Sendable {
         configurationPath = directory.file("pgtee.yaml")
         tenantsDirectory = directory.file("tenants")
         logPath = directory.file("log")
-        try writeFile(tenantsDirectory + "/.keep", "")
+        for name in ["tenants", "run"] {
+            try FileManager.default.createDirectory(
+                atPath: directory.file(name), withIntermediateDirectories: false)
+        }
         for tenant in options.tenants { try writeTenant(tenant) }
         try writeService(options.service)
         try start()

@@ -52,7 +52,8 @@ package struct Psql: Sendable {
         password: String?, with others: [String: String] = [:]
     ) -> [String: String] {
         var environment = [
-            "PGPASSFILE": "/dev/null", "PGSERVICEFILE": "/dev/null", "PGCONNECT_TIMEOUT": "30",
+            "PGPASSFILE": "/nonexistent", "PGSERVICEFILE": "/nonexistent",
+            "PGCONNECT_TIMEOUT": "30",
             "PGSSLCERT": "/nonexistent", "PGSSLKEY": "/nonexistent", "PGCLIENTENCODING": "UTF8",
             "HOME": "/nonexistent", "LC_ALL": "C",
         ]

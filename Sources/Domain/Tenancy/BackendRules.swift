@@ -29,7 +29,9 @@ struct BackendRules {
         }
         let length = directory.utf8.count + "/.s.PGSQL.\(port)".utf8.count
         if length > 107 {
-            return [TenancyProblem(place, "the socket's path has \(length) bytes; 107 are possible")]
+            return [
+                TenancyProblem(place, "the socket's path has \(length) bytes; 107 are possible")
+            ]
         }
         let isLoop = service.listeners.contains {
             $0.isUnix && $0.port == port && Self.trimmed($0.address) == Self.trimmed(directory)
@@ -101,9 +103,11 @@ struct BackendRules {
                 TenancyProblem(
                     place + ["negotiation"], "direct negotiation needs mode require or stronger"))
         }
-        if let files = tls.clientCertificate, files.certificatePath.isEmpty || files.keyPath.isEmpty {
+        if let files = tls.clientCertificate, files.certificatePath.isEmpty || files.keyPath.isEmpty
+        {
             problems.append(
-                TenancyProblem(place, "\"certificate\" and \"key\" are given together or not at all"))
+                TenancyProblem(
+                    place, "\"certificate\" and \"key\" are given together or not at all"))
         }
         if tls.crlPath != nil, tls.caPath == nil {
             problems.append(TenancyProblem(place + ["crl"], "crl needs \"ca\""))

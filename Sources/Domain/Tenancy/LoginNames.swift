@@ -9,10 +9,11 @@ struct LoginNames {
     /// The tenant's part of the user name, host name cut at its first label.
     private(set) var userSuffix: ArraySlice<UInt8>?
     private(set) var user: [UInt8] = []
-    /// As rewritten: the stripped user where the client repeated its user or gave none; nil: none given
-    /// and nothing to rewrite.
+    /// As rewritten: the stripped user where the client repeated its user or gave none; nil: none
+    /// given and nothing to rewrite.
     private(set) var database: [UInt8]?
-    /// A database that the client chose, not one that follows from its user name; nil if the key is off.
+    /// A database that the client chose, not one that follows from its user name; nil if the key is
+    /// off.
     private(set) var explicitDatabase: [UInt8]?
     private(set) var options: [UInt8]?
     private(set) var optionTenants: [[UInt8]] = []
@@ -53,11 +54,12 @@ struct LoginNames {
         user = Array(user[..<at])
     }
 
-    /// `acme.postgres.example.com` → `acme`; a suffix with dots that is no host name stays whole and so
-    /// names no tenant.
+    /// `acme.postgres.example.com` → `acme`; a suffix with dots that is no host name stays whole
+    /// and so names no tenant.
     private static func tenantPart(of suffix: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         guard let end = suffix.firstIndex(of: dot) else { return suffix }
-        let isHost = suffix.count <= ServerName.bytesMax && ServerName.isHostName(suffix.map(lowered))
+        let isHost =
+            suffix.count <= ServerName.bytesMax && ServerName.isHostName(suffix.map(lowered))
         return isHost ? suffix[..<end] : suffix
     }
 

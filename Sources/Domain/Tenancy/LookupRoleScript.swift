@@ -1,8 +1,8 @@
-/// The SQL that makes the look-up role and its function in a tenant's cluster, for a superuser to read and
-/// to run. It may be run again.
+/// The SQL that makes the look-up role and its function in a tenant's cluster, for a superuser to
+/// read and to run. It may be run again.
 ///
-/// The role can log in and call one function; the function shows the SCRAM verifiers of roles that may log
-/// in, and nothing else: no md5 hash (it is as good as the password), no expired password.
+/// The role can log in and call one function; the function shows the SCRAM verifiers of roles that
+/// may log in, and nothing else: no md5 hash (it is as good as the password), no expired password.
 package enum LookupRoleScript {
     package static func text(_ lookup: VerifierLookup, tenant: String) -> String {
         let role = identifier(lookup.user)
@@ -12,7 +12,7 @@ package enum LookupRoleScript {
             -- Look-up of SCRAM verifiers by pgtee, tenant \(tenant).
             -- Run as a superuser with psql, then set the password that password_file holds:
             --   \\password \(lookup.user)
-            -- pg_hba.conf must let the role in from pgtee's address (scram-sha-256), before broader lines.
+            -- pg_hba.conf must let the role in from pgtee's address with scram-sha-256.
             \\set ON_ERROR_STOP on
             \\connect \(identifier(lookup.database))
             BEGIN;
@@ -30,7 +30,8 @@ package enum LookupRoleScript {
             REVOKE ALL ON SCHEMA \(schema) FROM PUBLIC;
             GRANT USAGE ON SCHEMA \(schema) TO \(role);
             CREATE OR REPLACE FUNCTION \(function)(
-                role_name text, OUT rolname name, OUT rolpassword text, OUT rolvaliduntil timestamptz
+                role_name text,
+                OUT rolname name, OUT rolpassword text, OUT rolvaliduntil timestamptz
             )
             RETURNS SETOF record
             LANGUAGE sql STABLE STRICT SECURITY DEFINER
@@ -51,13 +52,16 @@ package enum LookupRoleScript {
     }
 
     static func identifier(_ name: String) -> String {
-        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+        "\""
+            + name.split(separator: "\"", omittingEmptySubsequences: false).joined(
+                separator: "\"\"")
             + "\""
     }
 
     /// As standard_conforming_strings or not: a backslash makes it an escape string.
     static func literal(_ text: String) -> String {
-        let quoted = text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+        let quoted = text.split(separator: "'", omittingEmptySubsequences: false).joined(
+            separator: "''")
         guard quoted.utf8.contains(backslash) else { return "'\(quoted)'" }
         let escaped = quoted.split(separator: "\\", omittingEmptySubsequences: false)
             .joined(separator: "\\\\")

@@ -34,8 +34,8 @@ struct NetworkAddress: Equatable {
         return bytes.allSatisfy { $0 == 0 }
     }
 
-    /// Why no cluster can be at this address; nil: one can. Link-local addresses are where clouds keep
-    /// their metadata services, which hand out credentials.
+    /// Why no cluster can be at this address; nil: one can. Link-local addresses are where clouds
+    /// keep their metadata services, which hand out credentials.
     var whyForbidden: String? {
         if isUnspecified { return "it is the unspecified address" }
         if let v4 {
@@ -81,7 +81,8 @@ enum BackendHost {
 
     static func isLocalhost(_ host: String) -> Bool {
         let name = ServerName.normalized(Array(host.utf8)) ?? []
-        return name.elementsEqual("localhost".utf8) || name.suffix(10).elementsEqual(".localhost".utf8)
+        return name.elementsEqual("localhost".utf8)
+            || name.suffix(10).elementsEqual(".localhost".utf8)
             || NetworkAddress(host)?.isLoopback ?? false
     }
 }

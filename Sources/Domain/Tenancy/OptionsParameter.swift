@@ -1,10 +1,10 @@
 /// Route key 3: `-c pgtee.tenant=NAME` in the startup parameter `options`, found and cut out.
 ///
-/// The words are split as the server splits them (postinit.c `pg_split_opts`: white space separates,
-/// a backslash takes the next byte as it is), and read as its getopt(3) reads them (postgres.c
-/// `process_postgres_switches`), so every spelling that would set the parameter there is seen here:
-/// `-c n=v`, `-cn=v`, `--n=v`, after other letters (`-ec n=v`), with escapes, in any case of `n`.
-/// What isn't ours keeps its bytes.
+/// The words are split as the server splits them (postinit.c `pg_split_opts`: white space
+/// separates, a backslash takes the next byte as it is), and read as its getopt(3) reads them
+/// (postgres.c `process_postgres_switches`), so every spelling that would set the parameter there
+/// is seen here: `-c n=v`, `-cn=v`, `--n=v`, after other letters (`-ec n=v`), with escapes, in any
+/// case of `n`. What isn't ours keeps its bytes.
 struct OptionsParameter {
     /// The names given, in order. More than one may differ; that is a conflict.
     private(set) var tenants: [[UInt8]] = []

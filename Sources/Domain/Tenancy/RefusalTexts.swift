@@ -20,7 +20,8 @@ struct RefusalTexts {
         RouteRefusal(
             kind: .nameTooLong, sqlState: "42622", message: "\(what) name is too long",
             detail: "It has \(name.count) bytes; \(LoginNames.nameBytesMax) are possible.",
-            hint: "PostgreSQL would cut the name, and two names could become one; use the short one.",
+            hint:
+                "PostgreSQL would cut the name, and two names could become one; use the short one.",
             logDetail: "\(what) \(ClientText.quoted(name)), \(name.count) bytes", mock: nil)
     }
 

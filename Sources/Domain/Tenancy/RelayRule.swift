@@ -1,6 +1,7 @@
-/// Where `authentication: {mode: relay}` works: the cluster's SCRAM messages are passed on unchanged, and
-/// what a client says in them about TLS must be true for the cluster's leg as well. A client binds to the
-/// certificate it sees, or says that it could have; the bytes can't be changed, they are signed.
+/// Where `authentication: {mode: relay}` works: the cluster's SCRAM messages are passed on
+/// unchanged, and what a client says in them about TLS must be true for the cluster's leg as well.
+/// A client binds to the certificate it sees, or says that it could have; the bytes can't be
+/// changed, they are signed.
 ///
 /// | client leg | server leg | |
 /// | --- | --- | --- |
@@ -19,9 +20,11 @@ enum RelayRule {
         let mode = tenant.clientTLS.mode ?? service.tls.mode
         guard mode.rank >= ClientTLSMode.require.rank else {
             return refusal(
-                "clients may come without TLS while backend \"\(backend.name)\" may use it; SCRAM then "
-                    + "fails for some clients, because they are offered a binding they can't have",
-                hint: "Set client_tls.mode to require, or the backend's tls.mode to disable, or use "
+                "clients may come without TLS while backend \"\(backend.name)\" may use it; "
+                    + "SCRAM then fails for some clients, because "
+                    + "they are offered a binding they can't have",
+                hint:
+                    "Set client_tls.mode to require, or the backend's tls.mode to disable, or use "
                     + "mode scram.")
         }
         let shown = Set(
@@ -31,14 +34,18 @@ enum RelayRule {
             return refusal(
                 "both legs use TLS with different certificates as far as is known; SCRAM binds the "
                     + "client to the one it sees, so the cluster refuses the login",
-                hint: "Use mode scram. Only if pgtee shows clients the cluster's own certificate, and "
-                    + "no other, name that file as server_certificate of backend "
+                hint:
+                    "Use mode scram. Only if pgtee shows clients the cluster's own certificate, "
+                    + "and no other, name that file as server_certificate of backend "
                     + "\"\(backend.name)\".")
         }
         return []
     }
 
     private static func refusal(_ reason: String, hint: String) -> [TenancyProblem] {
-        [TenancyProblem(["authentication", "mode"], "relay can't work here: \(reason)", hint: hint)]
+        [
+            TenancyProblem(
+                ["authentication", "mode"], "relay can't work here: \(reason)", hint: hint)
+        ]
     }
 }

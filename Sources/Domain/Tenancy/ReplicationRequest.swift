@@ -1,8 +1,8 @@
 /// What a startup packet's `replication` parameter asks for.
 ///
 /// - Source: manual, protocol-replication; backend_startup.c `ProcessStartupPacket` and bool.c
-///   `parse_bool_with_len`: every non-empty prefix of true, false, yes, no; on, of, off; 1, 0; in any case;
-///   `database` in lower case only.
+///   `parse_bool_with_len`: every non-empty prefix of true, false, yes, no; on, of, off; 1, 0; in
+///   any case; `database` in lower case only.
 package enum ReplicationRequest: Sendable, Equatable {
     case none, physical, logical
 

@@ -33,8 +33,8 @@ package struct Route: Sendable {
     package let entry: TenantEntry
     /// Without the tenant's part. Never empty, at most 63 bytes.
     package let user: [UInt8]
-    /// The cluster's name for the database; nil: leave the parameter out (the cluster takes the user's
-    /// name).
+    /// The cluster's name for the database; nil: leave the parameter out (the cluster takes the
+    /// user's name).
     package let database: [UInt8]?
     /// Without `pgtee.tenant`; nil: leave the parameter out.
     package let options: [UInt8]?
@@ -91,16 +91,17 @@ package struct RouteRefusal: Error, Sendable, Equatable {
     }
 
     package let kind: Kind
-    /// For the client, as ErrorResponse fields. Client's bytes in them are repaired UTF-8, shortened.
+    /// For the client, as ErrorResponse fields. Client's bytes in them are repaired UTF-8,
+    /// shortened.
     package let sqlState: String
     package let message: String
     package let detail: String?
     package let hint: String?
     /// For the log: which keys said what. May name tenants that the client didn't.
     package let logDetail: String
-    /// Set where the refusal would tell a stranger which tenants exist and `hide_unknown_tenants` is
-    /// on: run a mock SCRAM exchange for this name, then refuse as for a wrong password. `sqlState`
-    /// and `message` are already those of a wrong password; `detail` and `hint` are nil.
+    /// Set where the refusal would tell a stranger which tenants exist and `hide_unknown_tenants`
+    /// is on: run a mock SCRAM exchange for this name, then refuse as for a wrong password.
+    /// `sqlState` and `message` are already those of a wrong password; `detail` and `hint` are nil.
     package let mock: MockLogin?
 }
 

@@ -1,26 +1,26 @@
 /// The immutable snapshot of all tenants that a worker routes by.
 ///
-/// A login names its tenant by route keys, in this order of precedence: the TLS server name, the user
-/// name's suffix, `pgtee.tenant` in `options`, the database name, the listener. The rules:
+/// A login names its tenant by route keys, in this order of precedence: the TLS server name, the
+/// user name's suffix, `pgtee.tenant` in `options`, the database name, the listener. The rules:
 ///
-/// 1. Every key that is enabled and offered is looked at, not only the first. When two name different
-///    tenants the login is refused (28000): a guess could put a client into another tenant's cluster.
-///    Whether the tenants exist plays no part in that, and the text is the same.
+/// 1. Every key that is enabled and offered is looked at, not only the first. When two name
+///    different tenants the login is refused (28000): a guess could put a client into another
+///    tenant's cluster. Whether the tenants exist plays no part in that, and the text is the same.
 /// 2. A key that names no known tenant is refused too. It never falls through to a weaker key or to
 ///    the default tenant: the client said where it wants to go.
 /// 3. What is *not* a key: a server name that is neither a tenant's host nor under a routing domain
 ///    (libpq sends the name it dialled, so a shared name says nothing), a user name without the
-///    separator, a database name that no tenant, or more than one tenant, maps. A database name that
-///    the tenant named by another key maps itself never conflicts.
+///    separator, a database name that no tenant, or more than one tenant, maps. A database name
+///    that the tenant named by another key maps itself never conflicts.
 /// 4. The default tenant counts only when no key was offered.
 ///
-/// A role name that holds the separator needs the tenant after it (`ann@contoso.com@acme`), or the key
-/// `user` switched off.
+/// A role name that holds the separator needs the tenant after it (`ann@contoso.com@acme`), or the
+/// key `user` switched off.
 ///
 /// - Invariant: the values were validated (`TenancyValidation`); of duplicates the first wins.
 /// - Thread: any. Nothing in it changes, so a worker may hold it as long as it likes.
-/// - Cost: `decide` allocates its result and small copies of what it rewrites, whatever the number of
-///   tenants.
+/// - Cost: `decide` allocates its result and small copies of what it rewrites, whatever the number
+///   of tenants.
 package final class RouteTable: Sendable {
     package let configuration: ServiceConfiguration
     package let entries: [TenantEntry]
@@ -79,8 +79,8 @@ package final class RouteTable: Sendable {
 
     /// Chooses the tenant of a login and rewrites its parameters, or says why not.
     ///
-    /// - Errors: none is thrown, and no bytes make it trap. Names that PostgreSQL would truncate to 63
-    ///   bytes are refused (two names could become one).
+    /// - Errors: none is thrown, and no bytes make it trap. Names that PostgreSQL would truncate to
+    ///   63 bytes are refused (two names could become one).
     package func decide(_ request: RouteRequest) -> RouteDecision {
         var login = LoginNames(request, routing: configuration.routing, keys: keys)
         if let refusal = login.malformed { return .refuse(refusal) }
@@ -199,7 +199,8 @@ struct FoundTenants {
     private(set) var all: [Named] = []
     private(set) var keys: RouteKeySet = []
     private(set) var conflicts = false
-    /// The outcome tells something that only the tenant documents know, not just the client's words.
+    /// The outcome tells something that only the tenant documents know, not just the client's
+    /// words.
     var usesTableOnlyNames = false
 
     mutating func add(_ key: RouteKey, _ name: ArraySlice<UInt8>, index: Int?) {

@@ -1,5 +1,5 @@
-/// The service's own document (`pgtee.yaml`): what holds for every tenant. Read by Registry, used by
-/// Proxy and Admin. Paths are absolute once read (relative ones stand beside the document).
+/// The service's own document (`pgtee.yaml`): what holds for every tenant. Read by Registry, used
+/// by Proxy and Admin. Paths are absolute once read (relative ones stand beside the document).
 package struct ServiceConfiguration: Sendable, Equatable {
     package var listeners: [Listener] = []
     /// Worker threads; nil: one per core.
@@ -18,8 +18,8 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package var cancelOnClientLoss = true
     /// Seconds that SIGTERM gives to sessions which are inside a transaction.
     package var drainSeconds = 60
-    /// The secret behind mock SCRAM salts, the same on all instances (a file's content); empty: made
-    /// at start, so two instances would answer differently.
+    /// The secret behind mock SCRAM salts, the same on all instances (a file's content); empty:
+    /// made at start, so two instances would answer differently.
     package var mockSecretPath = ""
 
     package init() {}
@@ -27,11 +27,12 @@ package struct ServiceConfiguration: Sendable, Equatable {
 
 /// One address that clients connect to.
 package struct Listener: Sendable, Equatable {
-    /// An IPv4 or IPv6 literal, `*`, or an absolute path (a unix socket directory, as in PostgreSQL).
+    /// An IPv4 or IPv6 literal, `*`, or an absolute path (a unix socket directory, as in
+    /// PostgreSQL).
     package var address: String
     package var port: UInt16
-    /// Route key 5: who connects here belongs to this tenant; another key that names another tenant is
-    /// a conflict.
+    /// Route key 5: who connects here belongs to this tenant; another key that names another tenant
+    /// is a conflict.
     package var tenant: String?
 
     package var isUnix: Bool { address.hasPrefix("/") }

@@ -44,10 +44,12 @@ package enum ServiceValidation {
         var problems: [TenancyProblem] = []
         if let files = tls.certificate {
             if files.certificatePath.isEmpty {
-                problems.append(TenancyProblem(["tls"], "there is a \"key\" without \"certificate\""))
+                problems.append(
+                    TenancyProblem(["tls"], "there is a \"key\" without \"certificate\""))
             }
             if files.keyPath.isEmpty {
-                problems.append(TenancyProblem(["tls"], "there is a \"certificate\" without \"key\""))
+                problems.append(
+                    TenancyProblem(["tls"], "there is a \"certificate\" without \"key\""))
             }
         }
         if tls.certificate == nil {
@@ -90,9 +92,11 @@ package enum ServiceValidation {
         var problems: [TenancyProblem] = []
         if routing.keys.isEmpty, routing.defaultTenant == nil {
             problems.append(
-                TenancyProblem(["routing", "keys"], "without keys and default_tenant no login is routed"))
+                TenancyProblem(
+                    ["routing", "keys"], "without keys and default_tenant no login is routed"))
         }
-        for (index, domain) in routing.domains.enumerated() where !ServerName.isHostName(domain.utf8) {
+        for (index, domain) in routing.domains.enumerated()
+        where !ServerName.isHostName(domain.utf8) {
             problems.append(
                 TenancyProblem(
                     ["routing", "domains", "\(index)"], "\"\(domain)\" is no domain",

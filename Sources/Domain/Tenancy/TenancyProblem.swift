@@ -8,7 +8,8 @@ package struct TenancyProblem: Sendable, Equatable {
     /// What to do, a full sentence.
     package let hint: String?
 
-    package init(_ path: [String], _ message: String, hint: String? = nil, isWarning: Bool = false) {
+    package init(_ path: [String], _ message: String, hint: String? = nil, isWarning: Bool = false)
+    {
         self.path = path
         self.message = message
         self.hint = hint

@@ -4,7 +4,8 @@ package struct Tenant: Sendable, Equatable {
     package var name: String
     /// SNI names that are this tenant's, exact, lower case.
     package var hosts: [String] = []
-    /// Route key 4 and rewriting: the database name that a client gives → the cluster's name for it.
+    /// Route key 4 and rewriting: the database name that a client gives → the cluster's name for
+    /// it.
     package var databases: [String: String] = [:]
     /// At least one; `active` names the one that sessions go to.
     package var backends: [Backend] = []
@@ -89,7 +90,8 @@ package struct TenantAuthentication: Sendable, Equatable {
     package init() {}
 }
 
-/// The role that may call the look-up function, and nothing else. `pgtee tenant sql` prints its SQL.
+/// The role that may call the look-up function, and nothing else. `pgtee tenant sql` prints its
+/// SQL.
 package struct VerifierLookup: Sendable, Equatable {
     package var user = "pgtee_lookup"
     package var database = "postgres"

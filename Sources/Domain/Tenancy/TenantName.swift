@@ -1,7 +1,7 @@
 /// The rule for a tenant's name, in one place: `[a-z][a-z0-9_-]{0,62}`.
 ///
-/// A name is a DNS label, a part of a user name, a part of file and unit names. It's ASCII and lower
-/// case so that no two names can differ by case or by Unicode form only.
+/// A name is a DNS label, a part of a user name, a part of file and unit names. It's ASCII and
+/// lower case so that no two names can differ by case or by Unicode form only.
 package enum TenantName {
     package static let bytesMax = 63
     package static let rule = "a lower-case letter, then at most 62 of a-z, 0-9, _ and -"

@@ -1,6 +1,7 @@
 /// The rules for one tenant's document, and for all of them together.
 package enum TenantValidation {
-    /// - Parameter localAddresses: this machine's addresses, for finding loops behind `*` listeners.
+    /// - Parameter localAddresses: this machine's addresses, for finding loops behind `*`
+    ///   listeners.
     package static func problems(
         _ tenant: Tenant, service: ServiceConfiguration, localAddresses: Set<String> = []
     ) -> [TenancyProblem] {
@@ -55,7 +56,9 @@ package enum TenantValidation {
                 problems.append(
                     TenancyProblem(
                         path, "\"\(host)\" is no host name",
-                        hint: "Write it in lower case, without a trailing dot; other scripts as xn--."))
+                        hint:
+                            "Write it in lower case, without a trailing dot; other scripts as xn--."
+                    ))
             } else if !seen.insert(host).inserted {
                 problems.append(TenancyProblem(path, "\"\(host)\" is listed twice"))
             }
@@ -122,7 +125,8 @@ package enum TenantValidation {
             if authentication.lookup != nil || !authentication.verifiers.isEmpty {
                 problems.append(
                     TenancyProblem(
-                        path, "relay asks the cluster itself and uses no verifiers", isWarning: true))
+                        path, "relay asks the cluster itself and uses no verifiers", isWarning: true
+                    ))
             }
         case .scram:
             if authentication.lookup == nil, authentication.verifiers.isEmpty {

@@ -63,14 +63,18 @@ enum VerifierRules {
 
     private static func isBase64(_ text: Substring) -> Bool {
         guard text.utf8.count % 4 == 0 else { return false }
-        let body = text.hasSuffix("==") ? text.dropLast(2) : text.hasSuffix("=") ? text.dropLast() : text
+        let body =
+            text.hasSuffix("==") ? text.dropLast(2) : text.hasSuffix("=") ? text.dropLast() : text
         return body.utf8.allSatisfy {
-            isLower(lowered($0)) || isDigit($0) || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "/")
+            isLower(lowered($0)) || isDigit($0) || $0 == UInt8(ascii: "+")
+                || $0 == UInt8(ascii: "/")
         }
     }
 
     private static func isPlainIdentifier(_ name: Substring) -> Bool {
-        guard let first = name.utf8.first, name.utf8.count <= 63, !isDigit(first) else { return false }
+        guard let first = name.utf8.first, name.utf8.count <= 63, !isDigit(first) else {
+            return false
+        }
         return name.utf8.allSatisfy { isLower($0) || isDigit($0) || $0 == underscore }
     }
 }

@@ -136,6 +136,7 @@ package final class ClientTLSContexts: @unchecked Sendable {
         }
         self.exact = exact
         self.wildcard = wildcard
+        pgtee_SSL_CTX_set_servername_callback(fallback.pointer, chooseCertificate)
     }
 
     package var all: [TLSContext] { [fallback] + exact.values + wildcard.values }

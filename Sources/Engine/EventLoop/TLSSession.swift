@@ -33,7 +33,6 @@ package final class TLSSession {
         certificates = contexts
         SSL_set_accept_state(ssl)
         SSL_set_ex_data(ssl, ExData.index, Unmanaged.passUnretained(contexts).toOpaque())
-        pgtee_SSL_CTX_set_servername_callback(contexts.fallback.pointer, chooseCertificate)
     }
 
     /// As a client. `name` goes into SNI unless it is an address literal.
@@ -151,7 +150,8 @@ private enum ExData {
     static let index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, nil, nil, nil, nil)
 }
 
-private func chooseCertificate(
+/// OpenSSL's servername callback: the certificate for the name that the client asks for.
+func chooseCertificate(
     _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<Int32>?,
     _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {

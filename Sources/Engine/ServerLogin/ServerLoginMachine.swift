@@ -4,42 +4,47 @@ internal import Tenancy
 
 // The room's map: ServerLoginMachine decides what our side as a client of PostgreSQL does from the
 // connect to ReadyForQuery; whoever owns the connection (the proxy's server leg, a look-up, a cancel
-// request, the shadow, the replayer) does what its actions say. VerifierLookupQuery is the question
-// that look-up connections ask afterwards, LookupRoleSQL makes the role that may ask it.
+// request, the shadow, the replayer) does what its actions say. ServerLoginMachine+messages.swift is
+// its answers to each message, LoginInput collects them. VerifierLookupQuery is the question that
+// look-up connections ask afterwards, LookupRoleSQL makes the role that may ask it.
 
 /// A login to a cluster as a value without I/O: events in, actions out.
 ///
-/// connecting → (TLS answer → TLS handshake) → authentication → parameters → ready. TLS follows
-/// libpq's sslmode: `allow` tries plain first, `prefer` TLS first, and each tries the other way once
-/// (manual: libpq-ssl).
+///     connecting ─▶ tlsAnswer ─▶ tlsHandshake ─▶ authentication ─▶ parameters ─▶ over
+///         │  (direct TLS) ────────▶                    ▲
+///         └─────────────────── (no TLS) ───────────────┘
 ///
-/// - Bounds: at most `loginBytesMax` from the cluster before ReadyForQuery.
-/// - Source: PostgreSQL manual, protocol-flow; fe-connect.c and fe-auth.c of REL_18 for what a client
-///   accepts when.
+/// TLS follows libpq's sslmode (manual: libpq-ssl): `allow` tries plain first, `prefer` TLS first, and
+/// each tries the other way once. Unlike libpq, it does not once the cluster has asked for
+/// authentication: a wrong password is not tried again with less protection.
+///
+/// An event that does not fit the state has no effect.
+///
+/// - Bounds: `LoginInput`'s.
+/// - Source: manual, protocol-flow; fe-connect.c and fe-auth.c of REL_18 for what a client accepts
+///   when.
 package struct ServerLoginMachine: Sendable {
-    private enum State {
+    enum State: CaseIterable {
         case connecting, tlsAnswer, tlsHandshake, authentication, parameters, cancelSent, over
     }
 
-    /// What a cluster may say before ReadyForQuery (S-56).
-    package static let loginBytesMax = 256 * 1024
-    /// libpq's bounds of an authentication request's length.
-    private static let authenticationLength = 8...2000
-    private static let errorTextMax = 30_000
-
-    private let options: ServerLoginOptions
-    private let nonce: [UInt8]
-    private var state = State.connecting
+    let options: ServerLoginOptions
+    let nonce: [UInt8]
+    var state = State.connecting
     private var usesTLS: Bool
-    private var canTryOtherWay: Bool
-    private var isEncrypted = false
-    private var binding: [UInt8]?
-    private var input: [UInt8] = []
-    private var received = 0
-    private var scram: ScramClientExchange?
-    private var isAuthenticated = false
-    private var sawNegotiation = false
-    private var result = ServerLoginResult()
+    var canTryOtherWay: Bool
+    private(set) var isEncrypted = false
+    private(set) var binding: [UInt8]?
+    private var input = LoginInput()
+    var scram: ScramClientExchange?
+    /// The cluster has asked for something; from here on the way is not changed.
+    var sawAuthentication = false
+    var sawNegotiation = false
+    /// `relay`: the cluster waits for the client.
+    var awaitsClient = false
+    /// What the cluster said to the first way, for when the other one does not even begin.
+    var firstRefusal: ErrorFields?
+    var result = ServerLoginResult()
 
     /// - Parameter nonce: 18 random bytes.
     package init(options: ServerLoginOptions, nonce: [UInt8]) {
@@ -55,16 +60,19 @@ package struct ServerLoginMachine: Sendable {
         result.version = options.version
     }
 
-    /// The connection is there (the first, or after `.reconnect`).
+    /// The connection is there (the first, or the one after `.reconnect`).
     package mutating func connected() -> [ServerLoginAction] {
-        input = []
+        guard state == .connecting else { return [] }
+        input = LoginInput()
         guard usesTLS else { return begin() }
         if options.tls.negotiation == .direct {
             state = .tlsHandshake
             return [.startTLS]
         }
+        guard let request = try? InitialPacket.sslRequest.encoded() else {
+            return fail(.protocolViolation, "SSLRequest cannot be encoded")
+        }
         state = .tlsAnswer
-        guard let request = try? InitialPacket.sslRequest.encoded() else { return [] }
         return [.send(request)]
     }
 
@@ -81,89 +89,86 @@ package struct ServerLoginMachine: Sendable {
         return begin()
     }
 
+    /// - Parameter reason: for the log.
     package mutating func tlsFailed(_ reason: String) -> [ServerLoginAction] {
         guard state == .tlsHandshake else { return [] }
         // Only `prefer` may go on without TLS after a failed handshake.
-        if canTryOtherWay && options.tls.mode == .prefer { return tryOtherWay() }
-        return fail(.tlsFailed, "TLS handshake with the cluster failed: \(reason)")
+        if canTryOtherWay { return tryOtherWay() }
+        return failTLS(.tlsFailed, "TLS handshake with the cluster failed: \(reason)")
     }
 
     /// Bytes of the cluster, decrypted, in any pieces.
     package mutating func received(_ bytes: [UInt8]) -> [ServerLoginAction] {
+        if bytes.isEmpty { return [] }
         switch state {
         case .tlsAnswer: return tlsAnswer(bytes)
-        case .connecting, .tlsHandshake, .over: return []
-        case .cancelSent: return []
+        case .connecting, .tlsHandshake, .cancelSent, .over: return []
         case .authentication, .parameters: break
         }
-        received += bytes.count
-        input += bytes
+        input.append(bytes)
         var actions: [ServerLoginAction] = []
-        var offset = 0
         do throws(ServerLoginFailure) {
-            while state == .authentication || state == .parameters {
-                guard let (type, body) = try nextMessage(from: offset) else { break }
-                offset = body.upperBound
-                let content = Array(input[body])
-                actions += try message(type, content)
-            }
-            if received > Self.loginBytesMax && state != .over {
-                throw ServerLoginFailure(
-                    .protocolViolation, "the cluster's answer to the login is too long")
+            while state == .authentication || state == .parameters,
+                let (type, body) = try input.next(isAuthenticating: state == .authentication)
+            {
+                actions += try message(type, body)
             }
         } catch {
             state = .over
             return actions + [.failed(error)]
         }
-        input.removeFirst(offset)
         if case .ready(var ready)? = actions.last {
-            ready.leftover = input
+            ready.leftover = input.leftover
             actions[actions.count - 1] = .ready(ready)
-            input = []
         }
+        if state == .over { input = LoginInput() }
         return actions
     }
 
-    /// The body of the client's `p` message (`relay`).
+    /// The body of the client's `p` message (`relay`). Without effect when the cluster has not asked.
     package mutating func clientMessage(_ body: [UInt8]) -> [ServerLoginAction] {
-        guard case .relay = options.credential, state == .authentication else { return [] }
-        return [.send(Self.encoded { writer throws(EncodingError) in
-                try AuthenticationData(data: body).encode(into: &writer)
-            })]
+        guard state == .authentication, awaitsClient else { return [] }
+        awaitsClient = false
+        do throws(ServerLoginFailure) {
+            return [.send(try Self.authenticationData(body))]
+        } catch {
+            state = .over
+            return [.failed(error)]
+        }
     }
 
     /// Exactly one byte is a legal answer; more would be plain text that pretends to be encrypted
     /// (CVE-2021-23222).
     private mutating func tlsAnswer(_ bytes: [UInt8]) -> [ServerLoginAction] {
-        received += bytes.count
-        switch bytes.first {
-        case UInt8(ascii: "S"):
+        switch bytes[0] {
+        case UInt8(ascii: "S"), UInt8(ascii: "N"):
             guard bytes.count == 1 else {
                 return fail(.tlsRefused, "the cluster sent plain bytes after its answer to SSLRequest")
             }
-            state = .tlsHandshake
-            return [.startTLS]
-        case UInt8(ascii: "N"):
-            guard bytes.count == 1 else {
-                return fail(.tlsRefused, "the cluster sent bytes after its answer to SSLRequest")
-            }
-            guard options.tls.mode == .prefer || options.tls.mode == .allow else {
-                return fail(.tlsRefused, "the cluster does not support TLS, but it is required")
-            }
-            canTryOtherWay = false
-            usesTLS = false
-            return begin()
         default:
-            // An error's text at this place is not authenticated: never shown (CVE-2024-10977).
+            // An error's text at this place is not authenticated: never shown (CVE-2024-10977). The
+            // connection ends, so there is nothing to be read for.
             return fail(.tlsRefused, "the cluster answered SSLRequest with neither S nor N")
         }
+        if bytes[0] == UInt8(ascii: "S") {
+            state = .tlsHandshake
+            return [.startTLS]
+        }
+        guard options.tls.mode == .prefer else {
+            return failTLS(.tlsRefused, "the cluster does not support TLS, but it is required")
+        }
+        canTryOtherWay = false
+        usesTLS = false
+        return begin()
     }
 
-    private mutating func tryOtherWay() -> [ServerLoginAction] {
+    mutating func tryOtherWay() -> [ServerLoginAction] {
         canTryOtherWay = false
         usesTLS.toggle()
         isEncrypted = false
         binding = nil
+        sawNegotiation = false
+        result.version = options.version
         state = .connecting
         return [.reconnect]
     }
@@ -178,210 +183,20 @@ package struct ServerLoginMachine: Sendable {
         }
         let startup = StartupMessage(version: options.version, parameters: options.parameters)
         do throws(EncodingError) {
+            let packet = try startup.encoded()
             state = .authentication
-            return [.send(try startup.encoded())]
+            return [.send(packet)]
         } catch {
             return fail(.protocolViolation, "the startup packet cannot be sent: \(error.text)")
         }
     }
 
-    /// The type and the body's range in `input` of the message at `offset`; nil: not whole yet.
-    private func nextMessage(
-        from offset: Int
-    ) throws(ServerLoginFailure) -> (UInt8, Range<Int>)? {
-        guard input.count - offset >= 5 else { return nil }
-        let type = input[offset]
-        let length = input[(offset + 1)..<(offset + 5)].reduce(0) { $0 << 8 | Int($1) }
-        let isOldError =
-            type == BackendType.errorResponse && state == .authentication
-            && (length < 8 || length > Self.errorTextMax)
-        if isOldError {
-            // The form of protocol 2, or of a failed fork: a text, not a message.
-            throw ServerLoginFailure(
-                .closed, "the cluster refused the connection before the protocol began")
-        }
-        guard length >= 4, length <= Self.loginBytesMax else {
-            throw ServerLoginFailure(
-                .protocolViolation, "invalid message length \(length) for message type \(type)")
-        }
-        if type == BackendType.authentication, !Self.authenticationLength.contains(length) {
-            throw ServerLoginFailure(
-                .protocolViolation, "invalid length \(length) of an authentication request")
-        }
-        guard input.count - offset >= 1 + length else { return nil }
-        return (type, (offset + 5)..<(offset + 1 + length))
-    }
-
-    private mutating func message(
-        _ type: UInt8, _ body: [UInt8]
-    ) throws(ServerLoginFailure) -> [ServerLoginAction] {
-        let message: BackendMessage
-        do throws(ProtocolViolation) {
-            message = try BackendMessage.decode(type: type, body: body.span.bytes)
-        } catch {
-            throw ServerLoginFailure(.protocolViolation, error.text)
-        }
-        switch message {
-        case .errorResponse(let fields): return serverError(fields)
-        case .authentication(let request) where state == .authentication:
-            return try authentication(request)
-        case .negotiateProtocolVersion(let answer) where state == .authentication:
-            return try negotiated(answer)
-        case .parameterStatus(let parameter) where state == .parameters:
-            result.parameters.append(parameter)
-            return []
-        case .noticeResponse(let fields) where state == .parameters:
-            result.notices.append(fields)
-            return []
-        case .backendKeyData(let key) where state == .parameters:
-            guard result.version.minor >= 2 || key.secret.count == 4 else {
-                throw ServerLoginFailure(.protocolViolation, "invalid length of a cancel key")
-            }
-            result.processID = key.processID
-            result.secret = key.secret
-            return []
-        case .readyForQuery(let ready) where state == .parameters:
-            result.status = ready.status
-            state = .over
-            return [.ready(result)]
-        default:
-            throw ServerLoginFailure(
-                .protocolViolation, "unexpected message type \(type) during the login")
-        }
-    }
-
-    private mutating func serverError(_ fields: ErrorFields) -> [ServerLoginAction] {
-        // `allow` and `prefer` try the other way when the cluster refuses this one (pg_hba.conf).
-        if canTryOtherWay && !isAuthenticated && scram == nil { return tryOtherWay() }
-        state = .over
-        return [
-            .failed(
-                ServerLoginFailure(
-                    .serverError(fields), "the cluster refused the login: \(fields.message)"))
-        ]
-    }
-
-    /// libpq's checks: once, not higher than asked, not below 3.0, and nothing that was not asked.
-    private mutating func negotiated(
-        _ answer: NegotiateProtocolVersion
-    ) throws(ServerLoginFailure) -> [ServerLoginAction] {
-        guard !sawNegotiation, answer.version.major == 3,
-            answer.version.code <= options.version.code, answer.version.minor != 1,
-            answer.unrecognized.isEmpty, answer.version != options.version
-        else {
-            throw ServerLoginFailure(.protocolViolation, "invalid negotiation of the version")
-        }
-        sawNegotiation = true
-        result.version = answer.version
-        return []
-    }
-
-    private mutating func authentication(
-        _ request: AuthenticationRequest
-    ) throws(ServerLoginFailure) -> [ServerLoginAction] {
-        if case .ok = request {
-            if let scram, !scram.isProven {
-                throw ServerLoginFailure(
-                    .wrongServerSignature, "the cluster did not prove that it knows the password")
-            }
-            isAuthenticated = true
-            state = .parameters
-        }
-        if case .relay = options.credential {
-            return [.forwardToClient(Self.encoded { writer throws(EncodingError) in
-                try request.encode(into: &writer)
-            })]
-        }
-        switch request {
-        case .ok: return isAcceptedWithoutProof ? [] : try refuseMethod("none")
-        case .sasl(let mechanisms): return try beginScram(mechanisms)
-        case .saslContinue(let data):
-            let answer = try step { exchange throws(AuthenticationError) in
-                try exchange.challenge(data)
-            }
-            let message = AuthenticationData(data: answer)
-            return [.send(Self.encoded { writer throws(EncodingError) in
-                try message.encode(into: &writer)
-            })]
-        case .saslFinal(let data):
-            try step { exchange throws(AuthenticationError) in try exchange.final(data) }
-            return []
-        case .md5Password(let salt):
-            guard case .password(let password) = options.credential else {
-                return try refuseMethod("md5")
-            }
-            let user = options.parameters.first?.value ?? []
-            let answer = MD5Password.response(password: password, user: user, salt: salt)
-            return [.send(Self.encoded { writer throws(EncodingError) in
-                try PasswordMessage(password: answer).encode(into: &writer)
-            })]
-        case .cleartextPassword: return try refuseMethod("password")
-        default: return try refuseMethod("code \(request.code)")
-        }
-    }
-
-    /// A cluster that lets anybody in (`trust`, `peer`, `cert`) proves nothing, so over an unverified
-    /// leg it could be anybody's. That is the policy of the backend's tls section, not of this login.
-    private var isAcceptedWithoutProof: Bool {
-        options.tls.channelBinding != .require || scram?.isProven == true || options.isUnixSocket
-    }
-
-    private mutating func beginScram(
-        _ mechanisms: [[UInt8]]
-    ) throws(ServerLoginFailure) -> [ServerLoginAction] {
-        let credential: ScramCredential
-        switch options.credential {
-        case .password(let password): credential = .password(password)
-        case .keys(let key, let verifier): credential = .keys(clientKey: key, verifier: verifier)
-        case .none, .relay: return try refuseMethod("scram-sha-256")
-        }
-        guard scram == nil else {
-            throw ServerLoginFailure(.protocolViolation, "the cluster began SASL twice")
-        }
-        let choice: ChannelBindingChoice =
-            switch options.tls.channelBinding {
-            case .disable: .disable
-            case .prefer: .prefer
-            case .require: .require
-            }
-        scram = ScramClientExchange(
-            credential: credential, choice: choice, binding: binding, isTLS: isEncrypted,
-            nonce: nonce)
-        let (mechanism, data) = try step { exchange throws(AuthenticationError) in
-            try exchange.begin(offered: mechanisms)
-        }
-        let response = SASLInitialResponse(mechanism: mechanism, data: data)
-        return [.send(Self.encoded { writer throws(EncodingError) in
-                try response.encode(into: &writer)
-            })]
-    }
-
-    private mutating func step<Result>(
-        _ body: (inout ScramClientExchange) throws(AuthenticationError) -> Result
-    ) throws(ServerLoginFailure) -> Result {
-        guard var exchange = scram else {
-            throw ServerLoginFailure(.protocolViolation, "a SASL message out of order")
-        }
-        do throws(AuthenticationError) {
-            let answer = try body(&exchange)
-            scram = exchange
-            return answer
-        } catch {
-            let kind: ServerLoginFailure.Kind =
-                switch error.kind {
-                case .staleVerifier: .staleVerifier
-                case .wrongSignature: .wrongServerSignature
-                case .noMechanism: .unsupportedAuthentication
-                case .invalidVerifier, .malformedMessage: .protocolViolation
-                }
-            throw ServerLoginFailure(kind, error.text)
-        }
-    }
-
-    private func refuseMethod(_ name: String) throws(ServerLoginFailure) -> [ServerLoginAction] {
-        throw ServerLoginFailure(
-            .unsupportedAuthentication,
-            "the cluster asks for authentication method \"\(name)\", which the policy does not allow")
+    /// `allow`: when TLS can't be had either, what the cluster said without it is the reason.
+    private mutating func failTLS(
+        _ kind: ServerLoginFailure.Kind, _ text: String
+    ) -> [ServerLoginAction] {
+        guard let firstRefusal else { return fail(kind, text) }
+        return fail(.serverError(firstRefusal), "\(Self.refusalText(firstRefusal)); then \(text)")
     }
 
     private mutating func fail(
@@ -389,13 +204,5 @@ package struct ServerLoginMachine: Sendable {
     ) -> [ServerLoginAction] {
         state = .over
         return [.failed(ServerLoginFailure(kind, text))]
-    }
-
-    private static func encoded(
-        _ body: (inout MessageWriter) throws(EncodingError) -> Void
-    ) -> [UInt8] {
-        var writer = MessageWriter()
-        do throws(EncodingError) { try body(&writer) } catch { return [] }
-        return writer.bytes
     }
 }

@@ -4,7 +4,7 @@ package import Tenancy
 
 /// What a login to a cluster is made with.
 package struct ServerLoginOptions: Sendable {
-    package enum Credential: Sendable {
+    package enum Credential: Sendable, CustomStringConvertible, CustomReflectable {
         /// Only `trust`, `peer` or certificate logins succeed.
         case none
         case password([UInt8])
@@ -12,6 +12,10 @@ package struct ServerLoginOptions: Sendable {
         case keys(clientKey: SecretKey32, verifier: ScramVerifier)
         /// The cluster's authentication messages go to the client, its answers come back.
         case relay
+
+        // What is logged or dumped by mistake must not show a password.
+        package var description: String { "Credential(hidden)" }
+        package var customMirror: Mirror { Mirror(self, children: []) }
     }
 
     package enum Purpose: Sendable {
@@ -47,7 +51,7 @@ package enum ServerLoginAction: Sendable {
     case send([UInt8])
     /// Begin a TLS handshake; report `tlsEstablished` or `tlsFailed`.
     case startTLS
-    /// Close the connection and open a new one; report `connected`.
+    /// Close the connection and open a new one to the same address; report `connected`.
     case reconnect
     /// A whole authentication message for the client (`relay`).
     case forwardToClient([UInt8])
@@ -63,6 +67,8 @@ package struct ServerLoginResult: Sendable {
     package var notices: [ErrorFields] = []
     package var status = TransactionStatus.idle
     package var version = ProtocolVersion.v3_0
+    /// The login is bound to the cluster's certificate (SCRAM-SHA-256-PLUS).
+    package var isBound = false
     /// What came after ReadyForQuery in the same bytes.
     package var leftover: [UInt8] = []
 }
@@ -77,8 +83,11 @@ package struct ServerLoginFailure: Error, Sendable {
         case tlsFailed
         /// It asks for a method that the policy does not allow.
         case unsupportedAuthentication
+        /// The cluster's salt or iterations are not the verifier's: look it up again.
         case staleVerifier
+        /// It does not know the verifier, so it is not the cluster it claims to be.
         case wrongServerSignature
+        /// It refused the connection before the protocol began (no memory, no process).
         case closed
     }
 

@@ -43,4 +43,13 @@ package enum LogKey: String, Sendable, CaseIterable {
     case limit
     case component
     case kind
+    case error
+    case problem
+    case reason
+    case sessions
+    case deadlineSeconds = "deadline_s"
+    case openFiles = "open_files"
+    case openFilesBefore = "open_files.before"
+    case coreForbidden = "core_forbidden"
+    case dumpsForbidden = "dumps_forbidden"
 }

@@ -1,8 +1,8 @@
 /// Every metric that pgtee gives out, in the order of `/metrics` and of docs/metrics.md, which is
 /// made from this table. A new counter gets its line here; tests see to it that none is forgotten.
 ///
-/// Names are `pgtee_<noun>_<unit>`, with `_total` for counters. Label values are bounded: configured
-/// tenants, workers, and the words of an enum; never what a client sent.
+/// Names are `pgtee_<noun>_<unit>`, with `_total` for counters. Label values are bounded:
+/// configured tenants, workers, and the words of an enum; never what a client sent.
 package enum MetricCatalog {
     package static let families: [MetricFamily] =
         process + registry + connections + logins + relay + cancels + tenants + logs
@@ -59,6 +59,10 @@ package enum MetricCatalog {
             "pgtee_route_table_swaps_total", .counter,
             "Route tables that a worker has put into force.",
             ["worker"], [.init(.worker(.snapshotSwaps))]),
+        .init(
+            "pgtee_route_table_generation", .gauge,
+            "Generation of the route table that a worker routes by.",
+            ["worker"], [.init(.worker(.snapshotGeneration))]),
     ]
 
     static let connections: [MetricFamily] = [
@@ -142,8 +146,8 @@ package enum MetricCatalog {
             ["worker"], [.init(.worker(.cancelRequests))]),
         .init(
             "pgtee_cancel_outcomes_total", .counter,
-            "What became of cancel requests: hit (the key was known and the request sent on), miss, "
-                + "or ignored (too many misses from that source).",
+            "What became of cancel requests: hit (the key was known and the request sent on), "
+                + "miss, or ignored (too many misses from that source).",
             ["worker", "outcome"],
             [
                 .init(.worker(.cancelHits), ("outcome", "hit")),
@@ -198,7 +202,7 @@ package enum MetricCatalog {
             [.init(.observed(.logLinesDropped))]),
         .init(
             "pgtee_log_lines_suppressed_total", .counter,
-            "Log lines left out because too many of the same kind came; the next one says how many.",
+            "Log lines left out because too many of one kind came; a later one says how many.",
             [.init(.observed(.logLinesSuppressed))]),
     ]
 }

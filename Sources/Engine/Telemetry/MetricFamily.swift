@@ -63,10 +63,10 @@ extension MetricCatalog {
         var text = """
             # Metrics
 
-            `GET /metrics` on the admin address gives these in Prometheus' text format 0.0.4. This page is
-            made from the catalogue in Sources/Engine/Telemetry/MetricCatalog.swift. Labels have bounded
-            values: `tenant` is a configured tenant, `worker` a worker's number, the others are words of a
-            fixed list. Nothing that a client sent ever becomes a label.
+            `GET /metrics` on the admin address gives these in Prometheus' text format 0.0.4. This
+            page is made from the catalogue in Sources/Engine/Telemetry/MetricCatalog.swift. Labels
+            have bounded values: `tenant` is a configured tenant, `worker` a worker's number, the
+            others are words of a fixed list. Nothing that a client sent ever becomes a label.
 
             | metric | type | labels | meaning |
             | --- | --- | --- | --- |

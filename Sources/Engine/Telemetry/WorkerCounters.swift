@@ -8,7 +8,7 @@ package enum WorkerCounter: Int, Sendable, CaseIterable {
     case wakeUps, cancelRequests, cancelHits, cancelMisses, cancelIgnored
     case refusedRoute, refusedLimit, refusedAuthentication
     case tlsHandshakes, tlsHandshakesFailed
-    case bufferedBytes, verifierLookups, snapshotSwaps
+    case bufferedBytes, verifierLookups, snapshotSwaps, snapshotGeneration
 }
 
 /// Counters of one tenant on one worker.

@@ -57,6 +57,9 @@ package struct AdminClient: Sendable {
             if !tail.isEmpty { portText = tail.dropFirst() }
         } else if let colon = rest.lastIndex(of: ":") {
             name = rest[..<colon]
+            guard !name.contains(where: { $0 == ":" || $0 == "[" }) else {
+                throw .addressNotUnderstood(address)
+            }
             portText = rest[rest.index(after: colon)...]
         }
         let isName = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "/") }

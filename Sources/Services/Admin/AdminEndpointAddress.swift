@@ -23,8 +23,8 @@ package enum AdminServerError: Error, Sendable, Equatable {
         case .addressNotUnderstood:
             "Write an IPv4 or IPv6 address, \"localhost\", or \"*\" for every address."
         case .cannotListen(_, let port, EADDRINUSE):
-            "Is another instance running? Instances may share the port for clients, but each needs an "
-                + "admin port of its own; give another one than \(port) in admin.listen."
+            "Is another instance running? Instances may share the port for clients, but each "
+                + "needs an admin port of its own; give another one than \(port) in admin.listen."
         case .cannotListen(_, _, EADDRNOTAVAIL): "This machine does not have that address."
         case .cannotListen(_, _, EACCES): "Ports below 1024 need CAP_NET_BIND_SERVICE."
         case .cannotListen: "Give another address in admin.listen, or \"off\"."
@@ -84,7 +84,9 @@ struct AdminEndpointAddress {
         setsockopt(
             descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         let code = withUnsafePointer(to: storage) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length)
+            }
         }
         guard code == 0, Glibc.listen(descriptor, 64) == 0 else {
             let code = errno

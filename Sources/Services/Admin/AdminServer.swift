@@ -11,13 +11,10 @@ internal import Telemetry
 /// accept loop at the first EMFILE and lets child processes inherit its sockets. What is needed
 /// here is one request per connection, GET only, and that is little.
 ///
-/// - Bounds: `connectionsMax` at a time (more are closed at once), `HTTPRequestHead.bytesMax` per
-///   request, `connectionMillisecondsMax` from accept to the last byte.
+/// - Bounds: `AdminLimits`, and `HTTPRequestHead.bytesMax` per request.
 /// - Thread: one of its own; poll(2) over the listener and the connections.
 package final class AdminServer: Sendable {
-    static let connectionsMax = 32
-    static let connectionMillisecondsMax: UInt64 = 10_000
-
+    private let limits: AdminLimits
     private let routes: AdminRoutes
     private let policy: HostPolicy
     private let listener: Int32
@@ -30,10 +27,14 @@ package final class AdminServer: Sendable {
     /// - Parameters:
     ///   - address: an IPv4 or IPv6 literal, `localhost` for 127.0.0.1, or `*` for every address.
     ///   - hostNames: names that the Host header may have beside loopback ones.
+    ///   - log: whose counts of lines are among the metrics.
+    ///   - source: asked once per request, on the server's thread.
     package init(
-        address: String, port: UInt16, hostNames: [String] = [], log: LogWriter? = nil,
+        address: String, port: UInt16, hostNames: [String] = [],
+        limits: AdminLimits = AdminLimits(), log: LogWriter? = nil,
         source: @escaping StatusSource
     ) throws(AdminServerError) {
+        self.limits = limits
         let endpoint = try AdminEndpointAddress(address: address, port: port)
         (listener, self.port) = try endpoint.listen()
         policy = HostPolicy(boundAddress: endpoint.text, extraNames: hostNames)
@@ -47,7 +48,7 @@ package final class AdminServer: Sendable {
         thread.start(name: "pgtee-admin") { [self] in
             var loop = AdminLoop(
                 listener: listener, stopDescriptor: thread.stopDescriptor, routes: routes,
-                policy: policy)
+                policy: policy, limits: limits)
             while loop.turn() {}
             loop.closeAll()
         }
@@ -57,12 +58,23 @@ package final class AdminServer: Sendable {
     package func stop() { thread.stop() }
 }
 
+package struct AdminLimits: Sendable {
+    /// Connections at a time; more are closed at once. A Prometheus, a health check and a person
+    /// need three; each may hold a page of metrics in memory.
+    package var connections = 32
+    /// From accept to the last byte; below Prometheus' usual interval of 15 s.
+    package var connectionMilliseconds: UInt64 = 10_000
+
+    package init() {}
+}
+
 /// The state of the server's thread.
 private struct AdminLoop {
     let listener: Int32
     let stopDescriptor: Int32
     let routes: AdminRoutes
     let policy: HostPolicy
+    let limits: AdminLimits
     var connections: [AdminConnection] = []
     /// While accept fails for want of descriptors the listener is not polled, or it would spin.
     var listenAgainMilliseconds: UInt64 = 0
@@ -80,7 +92,7 @@ private struct AdminLoop {
             polled.append(pollfd(fd: connection.descriptor, events: Int16(events), revents: 0))
         }
         let isWaiting = isListening && connections.isEmpty
-        _ = poll(&polled, nfds_t(polled.count), isWaiting ? -1 : 500)
+        _ = poll(&polled, nfds_t(polled.count), isWaiting ? -1 : 250)
         if polled[0].revents != 0 { return false }
 
         let later = RealTime.monotonicMilliseconds
@@ -95,20 +107,20 @@ private struct AdminLoop {
     }
 
     private mutating func acceptAll(_ now: UInt64) {
-        for _ in 0..<AdminServer.connectionsMax {
+        for _ in 0..<(limits.connections + 1) {
             let descriptor = pgtee_accept(listener)
             if descriptor < 0 {
                 let wantsRest = [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno)
                 if wantsRest { listenAgainMilliseconds = now + 1_000 }
                 return
             }
-            if connections.count >= AdminServer.connectionsMax {
+            if connections.count >= limits.connections {
                 close(descriptor)
             } else {
                 connections.append(
                     AdminConnection(
                         descriptor: descriptor,
-                        deadlineMilliseconds: now + AdminServer.connectionMillisecondsMax))
+                        deadlineMilliseconds: now + limits.connectionMilliseconds))
             }
         }
     }
@@ -119,8 +131,8 @@ private struct AdminLoop {
     }
 }
 
-/// One connection: reads a head, writes an answer, then reads on until the peer closes (closing first
-/// with bytes unread would reset the connection and could take the answer with it).
+/// One connection: reads a head, writes an answer, then reads on until the peer closes (closing
+/// first with bytes unread would reset the connection and could take the answer with it).
 private struct AdminConnection {
     let descriptor: Int32
     let deadlineMilliseconds: UInt64
@@ -169,7 +181,8 @@ private struct AdminConnection {
     private mutating func writeAnswer() {
         while sent < output.count {
             let count = output.withUnsafeBytes { bytes in
-                send(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent,
+                send(
+                    descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent,
                     Int32(MSG_NOSIGNAL))
             }
             if count < 0 {

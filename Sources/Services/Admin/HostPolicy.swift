@@ -8,14 +8,15 @@ struct HostPolicy {
     private let names: Set<String>
     private let allowsAnyAddress: Bool
 
-    /// - Parameter boundAddress: where the server listens; a wildcard allows each IP literal, since a
-    ///   literal can't be rebound.
+    /// - Parameter boundAddress: where the server listens; a wildcard allows each IP literal, since
+    ///   a literal can't be rebound.
     init(boundAddress: String, extraNames: [String]) {
         names = Set(["localhost", boundAddress.lowercased()] + extraNames.map { $0.lowercased() })
         allowsAnyAddress = boundAddress == "0.0.0.0" || boundAddress == "::"
     }
 
-    /// - Parameter host: the header's value: a name, an IPv4 literal or `[IPv6]`, perhaps with a port.
+    /// - Parameter host: the header's value: a name, an IPv4 literal or `[IPv6]`, perhaps with a
+    ///   port.
     func allows(_ host: String) -> Bool {
         guard let name = Self.withoutPort(host.lowercased()) else { return false }
         if names.contains(name) { return true }

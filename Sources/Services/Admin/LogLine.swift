@@ -1,15 +1,16 @@
 internal import Telemetry
 
-package enum LogLineFormat: Sendable { case logfmt, json }
+/// The words of `log.format`.
+package enum LogLineFormat: String, Sendable, CaseIterable { case logfmt, json }
 
 /// Records as lines of bytes.
 ///
 /// - Shape: printable ASCII and one line feed at the end, whatever is in the record. In values a
-///   byte outside printable ASCII is `\xNN` and a backslash `\\`, so nothing is lost and nothing can
-///   move a terminal's cursor, reorder text or begin a line. In logfmt such a value is quoted; in
-///   JSON that text is put into a JSON string.
-/// - Bounds: a value has at most `valueBytesMax` bytes of what was given; then follows how many were
-///   cut. At most `fieldsMax` fields.
+///   byte outside printable ASCII is `\xNN` and a backslash `\\`, so nothing is lost and nothing
+///   can move a terminal's cursor, reorder text or begin a line. In logfmt such a value is quoted;
+///   in JSON that text is put into a JSON string.
+/// - Bounds: a value has at most `valueBytesMax` bytes of what was given; then follows how many
+///   were cut. At most `fieldsMax` fields.
 package enum LogLine {
     package static let valueBytesMax = 1_024
     package static let fieldsMax = 48
@@ -63,7 +64,8 @@ package enum LogLine {
         line.append(UInt8(ascii: "}"))
     }
 
-    /// Keys are constants of ours; whatever else comes (swift-log's metadata) can't leave its place.
+    /// Keys are constants of ours; whatever else comes (swift-log's metadata) can't leave its
+    /// place.
     private static func appendKey(_ key: String, to line: inout [UInt8]) {
         if key.isEmpty { line.append(UInt8(ascii: "_")) }
         for byte in key.utf8.prefix(64) {

@@ -36,8 +36,8 @@ package struct LogField: Sendable {
     }
 }
 
-/// A value in a log line. Bytes are what a peer sent; text is our own or a library's. Both are escaped
-/// the same way, since a library's text may quote a peer.
+/// A value in a log line. Bytes are what a peer sent; text is our own or a library's. Both are
+/// escaped the same way, since a library's text may quote a peer.
 package enum LogValue: Sendable {
     case text(String)
     case bytes([UInt8])

@@ -65,6 +65,10 @@ package final class LogWriter: Sendable {
                 let count = Glibc.write(descriptor, base + sent, bytes.count - sent)
                 if count > 0 {
                     sent += count
+                } else if count < 0 && errno == EAGAIN {
+                    // Whoever shares the descriptor made it non-blocking.
+                    var polled = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    if poll(&polled, 1, Self.patienceMilliseconds) <= 0 { return false }
                 } else if count == 0 || errno != EINTR {
                     return false
                 }
@@ -73,11 +77,19 @@ package final class LogWriter: Sendable {
         }
     }
 
+    private static let patienceMilliseconds: Int32 = 1_000
+
     /// True when stderr is the stream that systemd connected to the journal.
     package static var stderrIsJournal: Bool {
-        guard let value = getenv("JOURNAL_STREAM") else { return false }
+        isJournal(2, stream: getenv("JOURNAL_STREAM").map { String(cString: $0) })
+    }
+
+    /// - Parameter stream: `device:inode` of the journal's stream. It is inherited by programs
+    ///   whose output goes elsewhere, so it has to be compared.
+    /// - Source: systemd.exec(5), JOURNAL_STREAM.
+    static func isJournal(_ descriptor: Int32, stream: String?) -> Bool {
         var status = stat()
-        guard fstat(2, &status) == 0 else { return false }
-        return String(cString: value) == "\(status.st_dev):\(status.st_ino)"
+        guard let stream, fstat(descriptor, &status) == 0 else { return false }
+        return stream == "\(status.st_dev):\(status.st_ino)"
     }
 }

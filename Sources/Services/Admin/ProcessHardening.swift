@@ -1,11 +1,13 @@
 internal import CLinux
 internal import Glibc
+internal import Telemetry
 
 /// Limits of the process, set once at start.
 ///
-/// Secrets of clients and keys of TLS are in memory: so no core file, no ptrace and no /proc/self/mem
-/// for other processes of the same user. Each session needs two descriptors: so the soft limit of
-/// them is raised to the hard one. None of this needs a privilege; what fails is reported, not fatal.
+/// Secrets of clients and keys of TLS are in memory: so no core file, no ptrace and no
+/// /proc/self/mem for other processes of the same user. Each session needs two descriptors: so the
+/// soft limit of them is raised to the hard one. None of this needs a privilege; what fails is
+/// reported, not fatal.
 package struct ProcessHardening: Sendable, Equatable {
     /// The soft limit of open files, before and after; equal when it could not be raised.
     package var openFilesBefore: UInt64
@@ -31,10 +33,10 @@ package struct ProcessHardening: Sendable, Equatable {
     /// For the log: what was done, and what was not.
     package var fields: [LogField] {
         [
-            LogField("open_files", .number(Int64(clamping: openFilesAfter))),
-            LogField("open_files_before", .number(Int64(clamping: openFilesBefore))),
-            LogField("core_forbidden", .text(coreForbidden ? "yes" : "no")),
-            LogField("dumps_forbidden", .text(dumpsForbidden ? "yes" : "no")),
+            LogField(.openFiles, .number(Int64(clamping: openFilesAfter))),
+            LogField(.openFilesBefore, .number(Int64(clamping: openFilesBefore))),
+            LogField(.coreForbidden, .text(coreForbidden ? "yes" : "no")),
+            LogField(.dumpsForbidden, .text(dumpsForbidden ? "yes" : "no")),
         ]
     }
 }

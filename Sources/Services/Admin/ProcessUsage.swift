@@ -24,7 +24,8 @@ struct ProcessUsage {
         guard count > 0 else { return nil }
         let fields = String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: " ")
         guard fields.count > 1, let pages = UInt64(fields[1]) else { return nil }
-        let (bytes, overflow) = pages.multipliedReportingOverflow(by: UInt64(sysconf(Int32(_SC_PAGESIZE))))
+        let (bytes, overflow) = pages.multipliedReportingOverflow(
+            by: UInt64(sysconf(Int32(_SC_PAGESIZE))))
         return overflow ? nil : bytes
     }
 

@@ -27,8 +27,8 @@ package enum RealTime {
             + ".\(digits(milliseconds % 1_000, 3))Z"
     }
 
-    /// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the
-    /// leap day is the last of its year; 400 years are 146,097 days.
+    /// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that
+    /// the leap day is the last of its year; 400 years are 146,097 days.
     private static func date(days: UInt64) -> (year: UInt64, month: UInt64, day: UInt64) {
         let shifted = days + 719_468
         let era = shifted / 146_097

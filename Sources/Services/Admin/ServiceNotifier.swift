@@ -3,8 +3,8 @@ internal import Glibc
 /// Tells the service manager how the service is: the datagram protocol of sd_notify(3), written by
 /// hand, since it is a line of text to a unix socket and libsystemd is much more than that.
 ///
-/// - Shape: `NAME=value` lines, joined by line feeds, in one datagram to `$NOTIFY_SOCKET`; a leading
-///   `@` there means the abstract namespace.
+/// - Shape: `NAME=value` lines, joined by line feeds, in one datagram to `$NOTIFY_SOCKET`; a
+///   leading `@` there means the abstract namespace.
 /// - Thread: any.
 /// - Source: sd_notify(3), systemd.service(5) Type=notify and Type=notify-reload.
 package struct ServiceNotifier: Sendable {

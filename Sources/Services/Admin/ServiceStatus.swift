@@ -1,5 +1,5 @@
-/// What the program tells Admin about the running service. Admin knows no other service: the program
-/// fills this from the proxy and the registry each time somebody asks.
+/// What the program tells Admin about the running service. Admin knows no other service: the
+/// program fills this from the proxy and the registry each time somebody asks.
 internal import Handoff
 package import Telemetry
 

@@ -32,8 +32,8 @@ package struct SignalSequence: Sendable {
 ///
 /// Order at start matters: `prepare` first, as the very first thing in the program, since threads
 /// inherit the mask of the thread that makes them and a signal that one thread doesn't block kills
-/// the process. Child processes inherit the mask too and the ignored SIGPIPE: who starts one sets both
-/// back (POSIX_SPAWN_SETSIGMASK, POSIX_SPAWN_SETSIGDEF).
+/// the process. Child processes inherit the mask too and the ignored SIGPIPE: who starts one sets
+/// both back (POSIX_SPAWN_SETSIGMASK, POSIX_SPAWN_SETSIGDEF).
 package final class SignalWatcher: Sendable {
     private let thread = ControlThread()
     private let descriptor: Int32

@@ -4,7 +4,8 @@ package enum StatusTable {
         var text = "pgtee \(printable(status.version)), \(printable(status.phase))"
         text += ", up \(duration(seconds: status.uptimeS))"
         let sessions = status.workers.reduce(0) { $0 &+ $1.sessions }
-        text += ", \(count(UInt64(status.workers.count), "worker")), \(count(sessions, "session"))\n"
+        text +=
+            ", \(count(UInt64(status.workers.count), "worker")), \(count(sessions, "session"))\n"
         if let reason = status.notReady { text += "not ready: \(printable(reason))\n" }
         text += "configuration \(status.registry.generation)"
         if let age = status.registry.successAgeS {
@@ -84,6 +85,8 @@ package enum StatusTable {
 
     /// A server's answer must not move the terminal's cursor: only printable ASCII passes.
     private static func printable(_ text: String) -> String {
-        String(decoding: text.utf8.map { $0 < 0x20 || $0 > 0x7e ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
+        String(
+            decoding: text.utf8.map { $0 < 0x20 || $0 > 0x7e ? UInt8(ascii: "?") : $0 },
+            as: UTF8.self)
     }
 }

@@ -13,8 +13,8 @@ package final class Watchdog: Sendable {
         self.isAlive = isAlive
     }
 
-    /// Does nothing, and returns true, when the manager asked for no watchdog. False when the system
-    /// has no thread to give.
+    /// Does nothing, and returns true, when the manager asked for no watchdog. False when the
+    /// system has no thread to give.
     package func start() -> Bool {
         guard let interval = notifier.watchdogIntervalMilliseconds else { return true }
         let patience = Int32(clamping: interval)

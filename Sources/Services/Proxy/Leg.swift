@@ -15,7 +15,7 @@ enum LegSide: Int {
 ///   descriptor is watched for writability or is still connecting.
 struct Leg {
     var descriptor: Int32 = -1
-    var interest: Interest = []
+    var interest = Interest.none
     /// Bytes at the end of the last burst that were not a whole header; they go in front of the next.
     var heldCount: UInt8 = 0
     var held: UInt64 = 0

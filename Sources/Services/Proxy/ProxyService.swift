@@ -8,7 +8,12 @@ internal import PostgresProtocol
 /// Why the proxy could not start or take a new configuration.
 package struct ProxyError: Error, Sendable, CustomStringConvertible {
     package var description: String
-    init(_ description: String) { self.description = description }
+    package var hint: String?
+
+    init(_ description: String, hint: String? = nil) {
+        self.description = description
+        self.hint = hint
+    }
 }
 
 /// The proxy as the program sees it: listeners and workers, and the snapshots they route by.
@@ -21,6 +26,9 @@ package final class ProxyService: @unchecked Sendable {
     private let builder: SnapshotBuilder
     private var threads: [WorkerThread] = []
     private(set) package var snapshot: ProxySnapshot
+    /// Freeing ten thousand tenants takes longer than a worker may stall: the last reference to a
+    /// snapshot is this one, given up when all workers route by a later one.
+    private var retired: [ProxySnapshot] = []
 
     /// Builds the first snapshot; nothing listens yet.
     ///
@@ -104,6 +112,18 @@ package final class ProxyService: @unchecked Sendable {
             }
             address = parsed
         }
+        if !address.isUnix && snapshot.configuration.runtimeDirectory.isEmpty {
+            // Another process could silently take a share of the connections.
+            let probe = kernel.listen(at: address, backlog: 1, sharesPort: false)
+            guard probe >= 0 else {
+                let error = SystemError(number: -probe, doing: "listen at \(address)")
+                throw ProxyError(
+                    "\(error)",
+                    hint: "Stop what listens there, or set runtime_directory in all instances to "
+                        + "share the port.")
+            }
+            kernel.close(probe)
+        }
         var descriptors: [Int32] = []
         for _ in 0..<(address.isUnix ? 1 : shared.mailboxes.count) {
             let descriptor = kernel.listen(at: address, backlog: 4096, sharesPort: !address.isUnix)
@@ -122,9 +142,22 @@ package final class ProxyService: @unchecked Sendable {
         configuration: ServiceConfiguration, tenants: [Tenant]
     ) throws(ProxyError) {
         let new = try builder.make(configuration, tenants, generation: snapshot.generation + 1)
+        retired.append(snapshot)
         snapshot = new
         for mailbox in shared.mailboxes { mailbox.post(.snapshot(new)) }
+        releaseRetired()
     }
+
+    /// Gives up snapshots that no worker routes by any more.
+    package func releaseRetired() {
+        let oldest = shared.counters.map { $0.value(.snapshotGeneration) }.min() ?? 0
+        retired.removeAll { $0.generation < oldest }
+    }
+
+    package var hasRetired: Bool { !retired.isEmpty }
+
+    /// Host names in backends, whose addresses may change while the documents don't.
+    package var usesHostNames: Bool { builder.usesHostNames }
 
     /// Reads the same documents' certificate and CA files again, and looks host names up again.
     package func refresh() throws(ProxyError) {

@@ -110,6 +110,8 @@ extension ProxyWorker {
         }
         let details = makeDetails(session, address)
         details.holdsLoginCount = true
+        loginCount += 1
+        counters.set(.loginsInFlight, UInt64(loginCount))
         _ = shared.loads[index].take(limit: 0)
         _ = shared.sessions.take(limit: 0)
         details.holdsSessionCount = true

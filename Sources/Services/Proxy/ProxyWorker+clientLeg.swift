@@ -14,7 +14,7 @@ extension ProxyWorker {
         if side == .server { return serverReadable(session) }
         guard let login = details(session)?.login else { return }
         if login.input.count >= Self.inputMax {
-            return watch(session, .client, [])
+            return watch(session, .client, .none)
         }
         let leg = session.pointee.leg(.client)
         let isEncrypted = leg.pointee.tls != nil

@@ -30,7 +30,8 @@ extension ProxyWorker {
             beginClosing(session, .server)
         } else {
             guard wasRelaying else { return serverLegEnded(session, isLost) }
-            session.pointee.end = isLost ? .serverLost : .serverClosed
+            session.pointee.end =
+                session.pointee.sawTerminate ? .clientClosed : isLost ? .serverLost : .serverClosed
             closeLeg(session, .server)
             beginClosing(session, .client)
         }
@@ -87,7 +88,7 @@ extension ProxyWorker {
 
     /// While closing only the peer's end matters; what it still says is dropped.
     func closingEvent(_ session: SessionPointer, _ side: LegSide, _ seen: Interest) {
-        if !seen.isDisjoint(with: [.failed, .hungUp]) { end(session, session.pointee.end) }
+        if seen.contains(.failed | .hungUp) { end(session, session.pointee.end) }
     }
 
     /// Both legs are closed; the slot is released by `settle`.
@@ -117,7 +118,7 @@ extension ProxyWorker {
         guard leg.pointee.isOpen else { return }
         kernel.close(leg.pointee.descriptor)
         leg.pointee.descriptor = -1
-        leg.pointee.interest = []
+        leg.pointee.interest = .none
     }
 
     /// After each event: an ended session's slot is given back.
@@ -154,6 +155,8 @@ extension ProxyWorker {
     func giveLoginCounts(_ details: SessionDetails) {
         if details.holdsLoginCount {
             details.holdsLoginCount = false
+            loginCount -= 1
+            counters.set(.loginsInFlight, UInt64(max(0, loginCount)))
             shared.logins.give()
             shared.loginSources.give(details.clientAddress.source)
         }
@@ -164,8 +167,11 @@ extension ProxyWorker {
     }
 
     private func report(_ session: SessionPointer, _ details: SessionDetails) {
-        counters.add(.sessionsEnded)
-        if details.loginNanoseconds != 0 { session.pointee.tenantCounters?.add(.sessionsEnded) }
+        counters.countEnd(session.pointee.end)
+        if details.loginNanoseconds != 0 {
+            counters.add(.sessionsEnded)
+            session.pointee.tenantCounters?.add(.sessionsEnded)
+        }
         var record = SessionRecord()
         record.sessionID = details.number
         record.worker = index

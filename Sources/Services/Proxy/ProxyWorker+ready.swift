@@ -28,6 +28,7 @@ extension ProxyWorker {
         details.loginNanoseconds = max(1, nowNanoseconds &- details.acceptedNanoseconds)
         giveLoginCounts(details)
         counters.add(.sessionsOpened)
+        counters.countLogin(nanoseconds: details.loginNanoseconds)
         session.pointee.tenantCounters?.add(.sessionsOpened)
         session.pointee.phase = .relaying
         let early = login.input
@@ -42,7 +43,7 @@ extension ProxyWorker {
         if session.pointee.phase == .relaying,
             !session.pointee.legs[0].interest.contains(.readable)
         {
-            watch(session, .client, session.pointee.legs[0].interest.union(.readable))
+            watch(session, .client, session.pointee.legs[0].interest | .readable)
         }
         if isDraining && session.pointee.phase == .relaying && session.pointee.isIdle {
             refuse(session, .administratorCommand)

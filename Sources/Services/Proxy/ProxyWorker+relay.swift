@@ -27,7 +27,7 @@ extension ProxyWorker {
         let target = session.pointee.leg(side.other)
         for _ in 0..<Self.receivesMax {
             guard target.pointee.pending.isEmpty else {
-                return watch(session, side, source.pointee.interest.subtracting(.readable))
+                return watch(session, side, source.pointee.interest.without(.readable))
             }
             let isEncrypted = source.pointee.tls != nil
             let count = kernel.receive(

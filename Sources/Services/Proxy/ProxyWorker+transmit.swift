@@ -60,7 +60,7 @@ extension ProxyWorker {
         leg.pointee.pending.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]), pool: pool)
         counters.set(.bufferedBytes, UInt64(pool.bytesInUse))
         if session.pointee.deadlineNanoseconds == 0 { armStall(session) }
-        watch(session, side, leg.pointee.interest.union(.writable))
+        watch(session, side, leg.pointee.interest | .writable)
     }
 
     /// The peer takes bytes again.
@@ -80,7 +80,7 @@ extension ProxyWorker {
         }
         guard leg.pointee.pending.isEmpty else { return }
         counters.set(.bufferedBytes, UInt64(pool.bytesInUse))
-        watch(session, side, leg.pointee.interest.subtracting(.writable))
+        watch(session, side, leg.pointee.interest.without(.writable))
         drained(session, side)
     }
 
@@ -89,7 +89,7 @@ extension ProxyWorker {
         case .relaying:
             let other = session.pointee.leg(side.other)
             if other.pointee.isOpen && !other.pointee.interest.contains(.readable) {
-                watch(session, side.other, other.pointee.interest.union(.readable))
+                watch(session, side.other, other.pointee.interest | .readable)
             }
         case .closing: finishClosing(session)
         case .login, .free, .ended: break
@@ -131,7 +131,7 @@ extension ProxyWorker {
         guard leg.pointee.isOpen, !leg.pointee.isDetached else { return }
         poller.remove(leg.pointee.descriptor)
         leg.pointee.isDetached = true
-        leg.pointee.interest = []
+        leg.pointee.interest = .none
     }
 }
 

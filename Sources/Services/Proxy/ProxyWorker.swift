@@ -56,6 +56,7 @@ final class ProxyWorker {
     var warm: [EventToken] = []
     var nowNanoseconds: UInt64 = 0
     var sessionCount: UInt64 = 0
+    var loginCount = 0
     var isDraining = false
     private(set) var isStopped = false
 
@@ -86,7 +87,7 @@ final class ProxyWorker {
         while !isStopped { step() }
         for token in table.tokens() {
             guard let session = table.find(token) else { continue }
-            end(session, .drained)
+            endNow(session)
             settle(session)
         }
         closeListeners()
@@ -121,11 +122,11 @@ final class ProxyWorker {
     private func legEvent(_ session: SessionPointer, _ side: LegSide, _ seen: Interest) {
         let leg = session.pointee.leg(side)
         if leg.pointee.isConnecting {
-            if seen != [] { connectionEvent(session) }
+            if seen != .none { connectionEvent(session) }
             return
         }
         if seen.contains(.writable) { flush(session, side) }
-        guard !seen.isDisjoint(with: [.readable, .failed, .hungUp]) else { return }
+        guard seen.contains(.readable | .failed | .hungUp) else { return }
         switch session.pointee.phase {
         case .relaying:
             if leg.pointee.interest.contains(.readable) {
@@ -145,6 +146,7 @@ final class ProxyWorker {
             case .snapshot(let new):
                 snapshot = new
                 counters.add(.snapshotSwaps)
+                counters.set(.snapshotGeneration, new.generation)
             case .accepted(let descriptor, let listener): adopt(descriptor, listener: listener)
             case .listen(let new): startListening(new)
             case .cancel(let token, let reply): cancelSession(EventToken(raw: token), reply)
@@ -168,6 +170,15 @@ final class ProxyWorker {
             }
             settle(session)
         }
+    }
+
+    /// The deadline of a drain: who can be told is told.
+    private func endNow(_ session: SessionPointer) {
+        if session.pointee.phase == .relaying && session.pointee.kind == .client {
+            let canTell = !session.pointee.leg(.server).pointee.scanner.isMidMessage
+            refuse(session, .administratorCommand, tells: canTell)
+        }
+        end(session, .drained)
     }
 
     func notice(

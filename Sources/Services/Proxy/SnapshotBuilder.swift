@@ -12,6 +12,7 @@ final class SnapshotBuilder {
     private var resolved: [String: [SocketAddress]] = [:]
     private var serverContexts: [ServerContextKey: TLSContext] = [:]
     private(set) var problems: [(tenant: String, reason: String)] = []
+    var usesHostNames: Bool { !resolved.isEmpty }
 
     init(workers: Int) { self.workers = workers }
 

@@ -4,8 +4,8 @@ internal import Yams
 
 /// Reads documents from files into Tenancy's values, with all that is wrong and where.
 ///
-/// To add a key: a row in `ServiceKeys` or `TenantKeys`, the value in Tenancy, and run the tests with
-/// `GUIDE_UPDATE=1` so that docs/configuration.md follows.
+/// To add a key: a row in `ServiceKeys` or `TenantKeys`, the value in Tenancy, and run the tests
+/// with `GUIDE_UPDATE=1` so that docs/configuration.md follows.
 ///
 /// - Thread: any; blocking file reads.
 package enum ConfigurationReader {
@@ -42,7 +42,8 @@ package enum ConfigurationReader {
         try service(path).configuration
     }
 
-    /// All tenants' documents in a file or a directory; bad ones are left out, each with its reason.
+    /// All tenants' documents in a file or a directory; bad ones are left out, each with its
+    /// reason.
     package static func readTenants(_ path: String, service: ServiceConfiguration)
         -> (tenants: [Tenant], problems: [DocumentProblem])
     {
@@ -104,7 +105,8 @@ package enum ConfigurationReader {
         return found.map { DocumentProblem(severity: .warning, file: file, message: $0.message) }
     }
 
-    static func parse(_ document: DocumentFile.Document, _ context: inout DocumentContext) -> Node? {
+    static func parse(_ document: DocumentFile.Document, _ context: inout DocumentContext) -> Node?
+    {
         if let problem = YAMLGuard.check(document.text) {
             context.problems.append(
                 DocumentProblem(

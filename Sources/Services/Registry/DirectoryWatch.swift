@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// inotify on directories, never on files: a renamed-over file is another inode, its directory is not.
+/// inotify on directories, never on files: a renamed-over file is another inode, its directory is
+/// not.
 ///
 /// - Thread: the registry's.
 struct DirectoryWatch: ~Copyable {
@@ -31,7 +32,8 @@ struct DirectoryWatch: ~Copyable {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// Watches these directories and no others. Asking again for one that was replaced watches the new one.
+    /// Watches these directories and no others. Asking again for one that was replaced watches the
+    /// new one.
     mutating func watch(_ directories: Set<String>) {
         guard descriptor >= 0 else { return }
         var now: [String: Int32] = [:]

@@ -1,9 +1,11 @@
 internal import Glibc
 
-/// A file of YAML documents: read with bounds, and checked, before the YAML parser sees a byte of it.
+/// A file of YAML documents: read with bounds, and checked, before the YAML parser sees a byte of
+/// it.
 ///
-/// The parser recurses and expands, so depth, anchors and sizes are bounded here. Documents are cut apart
-/// at their `---` lines, so that one that can't be parsed does not take its neighbours with it.
+/// The parser recurses and expands, so depth, anchors and sizes are bounded here. Documents are cut
+/// apart at their `---` lines, so that one that can't be parsed does not take its neighbours with
+/// it.
 enum DocumentFile {
     enum Limits {
         static let fileBytes = 16 << 20
@@ -12,7 +14,8 @@ enum DocumentFile {
         /// Columns in front of the first word of a line; bounds the depth of block collections.
         static let indentation = 256
         static let flowDepth = 32
-        /// Brackets and alias-like words in quotes or out of them; what the parser can be made to see.
+        /// Brackets and alias-like words in quotes or out of them; what the parser can be made to
+        /// see.
         static let bareDepth = 256
         static let bareAliases = 16
     }

@@ -2,8 +2,8 @@ internal import Yams
 
 /// One row of a table of keys: its description and how its value gets into a `Target`.
 ///
-/// The tables (`ServiceKeys`, `TenantKeys`) are the only place that knows which keys exist. Decoding,
-/// errors, the JSON Schema and docs/configuration.md all read them.
+/// The tables (`ServiceKeys`, `TenantKeys`) are the only place that knows which keys exist.
+/// Decoding, errors, the JSON Schema and docs/configuration.md all read them.
 struct Field<Target> {
     var description: KeyDescription
     let decode: (inout Target, Node, inout DocumentContext) -> Void
@@ -75,7 +75,8 @@ struct FieldTable<Target> {
     }
 }
 
-/// The kinds of keys. Each takes its default from a fresh `Target`, so documents can't disagree with code.
+/// The kinds of keys. Each takes its default from a fresh `Target`, so documents can't disagree
+/// with code.
 struct FieldMaker<Target> {
     let fresh: Target
 

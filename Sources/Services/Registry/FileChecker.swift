@@ -1,8 +1,8 @@
 internal import Tenancy
 internal import Yams
 
-/// Looks whether the files that a document names are there and have fit permissions. Each path is looked
-/// at once per load, however many tenants name it.
+/// Looks whether the files that a document names are there and have fit permissions. Each path is
+/// looked at once per load, however many tenants name it.
 struct FileChecker {
     private enum Kind: Hashable { case readable, key, secret }
     private struct Question: Hashable {

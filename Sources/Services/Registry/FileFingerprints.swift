@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// What files looked like when they were read, so that a wake-up without a change costs a stat each.
+/// What files looked like when they were read, so that a wake-up without a change costs a stat
+/// each.
 struct FileFingerprints {
     struct Fingerprint: Equatable {
         var device: UInt64
@@ -35,14 +36,17 @@ struct FileFingerprints {
 
     /// Takes new ones; true if certificate material changed since the last time.
     mutating func renew(documents: [String], material: Set<String>, secrets: Set<String>) -> Bool {
-        let old = (paths: Set(self.material.keys), prints: self.material, first: renewedSeconds == 0)
+        let old = (
+            paths: Set(self.material.keys), prints: self.material, first: renewedSeconds == 0
+        )
         self.documents = Self.take(documents)
         self.material = Self.take(material)
         self.secrets = Self.take(secrets)
         materialPaths = material.union(secrets)
-        names = Set((documents + material + secrets).map { path in
-            path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
-        })
+        names = Set(
+            (documents + material + secrets).map { path in
+                path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+            })
         renewedSeconds = time(nil)
         if old.first { return false }
         return self.material.contains { path, print in
@@ -54,12 +58,15 @@ struct FileFingerprints {
         if Set(now) != Set(documents.keys) { return true }
         for prints in [documents, material, secrets] {
             for (path, print) in prints {
-                // A write in the same tick of the clock as the read leaves no trace in these numbers.
+                // A write in the same tick of the clock as the read leaves no trace in these
+                // numbers.
                 if print.changeSeconds >= renewedSeconds - 1 { return true }
                 if Fingerprint(path) != print { return true }
             }
         }
-        return materialPaths.contains { material[$0] == nil && secrets[$0] == nil && Fingerprint($0) != nil }
+        return materialPaths.contains {
+            material[$0] == nil && secrets[$0] == nil && Fingerprint($0) != nil
+        }
     }
 
     private static func take(_ paths: some Sequence<String>) -> [String: Fingerprint] {

@@ -2,14 +2,14 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// The registry of files: reads the documents, watches their directories, and reports each change as one
-/// whole state.
+/// The registry of files: reads the documents, watches their directories, and reports each change
+/// as one whole state.
 ///
-/// It wakes for inotify events, for `reload()` (SIGHUP), and every half minute to look by itself, which is
-/// what finds changes on file systems without events. Events are gathered until it is quiet for a moment,
-/// and while a document is open for writing it waits for the writer, up to a few seconds: half a file of
-/// documents must not look like tenants that were removed. What a load may change is `RegistryMemory`'s
-/// rule.
+/// It wakes for inotify events, for `reload()` (SIGHUP), and every half minute to look by itself,
+/// which is what finds changes on file systems without events. Events are gathered until it is
+/// quiet for a moment, and while a document is open for writing it waits for the writer, up to a
+/// few seconds: half a file of documents must not look like tenants that were removed. What a load
+/// may change is `RegistryMemory`'s rule.
 ///
 /// - Thread: `start`, `reload` and `stop` from any; `onChange` is called on the registry's own.
 package final class FileRegistry: Sendable {
@@ -21,11 +21,13 @@ package final class FileRegistry: Sendable {
         static let poll: Int32 = 30_000
     }
 
-    private struct State {
+    private struct State: ~Copyable {
         var isStarted = false
         var isStopping = false
         var reloads = 0
+        /// The thread's, left here by `start`.
         var memory: RegistryMemory?
+        var watch: DirectoryWatch?
     }
 
     private let servicePath: String
@@ -33,7 +35,8 @@ package final class FileRegistry: Sendable {
     private let state = Mutex(State())
     private let wakeDescriptor: Int32
 
-    /// - Parameter servicePath: the service's document, absolute or relative to the working directory.
+    /// - Parameter servicePath: the service's document, absolute or relative to the working
+    ///   directory.
     package init(servicePath: String, onChange: @escaping @Sendable (RegistryUpdate) -> Void) {
         self.servicePath = Paths.absolute(
             servicePath, beside: ConfigurationReader.workingDirectory() + "/")
@@ -43,14 +46,18 @@ package final class FileRegistry: Sendable {
 
     deinit { if wakeDescriptor >= 0 { close(wakeDescriptor) } }
 
-    /// Reads everything once, on this thread, then begins to watch. Bad tenants' documents are in the
-    /// result's problems, not an error.
+    /// Reads everything once, on this thread, then begins to watch. Bad tenants' documents are in
+    /// the result's problems, not an error.
     package func start() throws(ProblemList) -> RegistryUpdate {
         var memory = RegistryMemory(servicePath: servicePath)
         let first = try memory.load()
         let begins = state.withLock { state in
             guard !state.isStarted else { return false }
             state.isStarted = true
+            // Here, so that no change after the return of this call is missed.
+            var watch = DirectoryWatch()
+            watch.watch(memory.watchedDirectories())
+            state.watch = consume watch
             state.memory = memory
             return true
         }
@@ -95,9 +102,9 @@ package final class FileRegistry: Sendable {
 
     private func run() {
         _ = pgtee_set_thread_name("pgtee-registry")
-        guard var memory = state.withLock({ $0.memory.take() }) else { return }
-        var watch = DirectoryWatch()
-        watch.watch(memory.watchedDirectories())
+        guard var memory = state.withLock({ $0.memory.take() }),
+            var watch = state.withLock({ $0.watch.take() })
+        else { return }
         // Something may have changed between the first load and the watch.
         var cause = waitForCause(watch, memory, since: .now)
         while !state.withLock({ $0.isStopping }) {
@@ -110,7 +117,9 @@ package final class FileRegistry: Sendable {
 
     private enum Cause { case nothing, look, reload }
 
-    private func reread(_ memory: inout RegistryMemory, _ watch: inout DirectoryWatch, isForced: Bool) {
+    private func reread(
+        _ memory: inout RegistryMemory, _ watch: inout DirectoryWatch, isForced: Bool
+    ) {
         let before = memory.problems
         do throws(ProblemList) {
             let update = try memory.load()

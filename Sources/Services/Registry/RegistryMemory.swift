@@ -4,14 +4,14 @@ internal import Tenancy
 /// The last good copy of every document, and the rule for what a load may change.
 ///
 /// - A bad service document: the last good one stays; tenants are still read.
-/// - A bad tenant document: that tenant's last good values stay, all others change. At first start there is
-///   none, so that tenant is left out while the others are served; `pgtee check` fails.
-/// - A file that can't be read or is empty, or a document whose tenant's name can't be read: all tenants
-///   that came from that file and are in no good document stay.
-/// - A file that is removed removes its tenants, but never the last ones: no document at all, where there
-///   were some, is taken for a mishap (an unmounted disk, a wrong path) and changes nothing.
-/// - Two documents that claim one name or host: who had it keeps it; at first start the first one, in the
-///   order of file names.
+/// - A bad tenant document: that tenant's last good values stay, all others change. At first start
+///   there is none, so that tenant is left out while the others are served; `pgtee check` fails.
+/// - A file that can't be read or is empty, or a document whose tenant's name can't be read: all
+///   tenants that came from that file and are in no good document stay.
+/// - A file that is removed removes its tenants, but never the last ones: no document at all, where
+///   there were some, is taken for a mishap (an unmounted disk, a wrong path) and changes nothing.
+/// - Two documents that claim one name or host: who had it keeps it; at first start the first one,
+///   in the order of file names.
 struct RegistryMemory {
     private let servicePath: String
     private var configuration: ServiceConfiguration?
@@ -123,7 +123,8 @@ struct RegistryMemory {
             problems.append(
                 DocumentProblem(
                     file: document.file, line: document.line, column: 1,
-                    message: "the host \"\(host)\" belongs to tenant \"\(hostOwners[host] ?? "")\", "
+                    message:
+                        "the host \"\(host)\" belongs to tenant \"\(hostOwners[host] ?? "")\", "
                         + "whose last good document stays"))
             return false
         }

@@ -8,7 +8,8 @@ package struct RegistryUpdate: Sendable {
     package var generation: UInt64
     /// Documents or values differ from the update before.
     package var hasChanged: Bool
-    /// A certificate, key, authority or revocation list has another content: build TLS contexts anew.
+    /// A certificate, key, authority or revocation list has another content: build TLS contexts
+    /// anew.
     package var certificatesChanged: Bool
     /// What is wrong or doubtful now. Errors are an alarm: a document is not in force.
     package var problems: [DocumentProblem]

@@ -43,13 +43,13 @@ enum ServiceKeys {
         -> Field<ServiceConfiguration>
     {
         let type = KeyType.either(
-            "a list of addresses: host:port, [ipv6]:port, \"*:port\", /directory:port, or {address, "
-                + "port, tenant}",
+            "a list of addresses: host:port, [ipv6]:port, \"*:port\", /directory:port, or "
+                + "{address, port, tenant}",
             [.list(.either("an address", [.text, .section]))])
         return make.custom(
             "listen", type,
-            "Addresses that clients connect to. An absolute path is the directory of a unix socket. "
-                + "With a tenant, all who connect there belong to it.",
+            "Addresses that clients connect to. An absolute path is the directory of a unix "
+                + "socket. With a tenant, all who connect there belong to it.",
             defaultText: "[127.0.0.1:6432]", children: Listeners.table().descriptions
         ) { target, node, context in
             target.listeners =
@@ -189,7 +189,8 @@ enum ServiceKeys {
             },
             make.text(
                 "default_tenant", \.defaultTenant,
-                "Where logins go that name no tenant at all.").otherwise("none: they are refused"),
+                "Where logins go that name no tenant at all."
+            ).otherwise("none: they are refused"),
             make.flag(
                 "hide_unknown_tenants", \.hideUnknownTenants,
                 "Answer unknown tenants as wrong passwords, so that strangers can't find out which "
@@ -227,7 +228,8 @@ enum ServiceKeys {
         let make = FieldMaker(fresh: Timeouts())
         let short = 1...3_600_000
         return FieldTable([
-            make.duration("login", \.login, in: short, "From the connection to the end of the login."),
+            make.duration(
+                "login", \.login, in: short, "From the connection to the end of the login."),
             make.duration("server_connect", \.serverConnect, in: short, "Connecting to a backend."),
             make.duration("server_login", \.serverLogin, in: short, "Logging in to a backend."),
             make.duration("cancel", \.cancel, in: short, "Passing a cancel request on."),
@@ -241,7 +243,8 @@ enum ServiceKeys {
                 "client_stall", \.clientStall,
                 "A client that does not read its answers; 0: no limit."),
             make.duration(
-                "tcp_keepalive_idle", \.tcpKeepAliveIdle, "Idle time before TCP keep-alive probes."),
+                "tcp_keepalive_idle", \.tcpKeepAliveIdle,
+                "Idle time before TCP keep-alive probes."),
             make.duration(
                 "tcp_user_timeout", \.tcpUserTimeout,
                 "Unacknowledged data before a connection counts as dead."),

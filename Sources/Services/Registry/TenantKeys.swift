@@ -12,12 +12,13 @@ enum TenantKeys {
         return FieldTable([
             name(make),
             make.texts(
-                "hosts", \.hosts, "TLS server names that are this tenant's, beside those under a "
+                "hosts", \.hosts,
+                "TLS server names that are this tenant's, beside those under a "
                     + "routing domain."),
             make.map(
                 "databases", \.databases,
-                "Names of databases as clients give them → the cluster's names. A name that only one "
-                    + "tenant maps is a route key."),
+                "Names of databases as clients give them → the cluster's names. A name that only "
+                    + "one tenant maps is a route key."),
             backends(make),
             make.text("active", \.active, "The backend that sessions go to.")
                 .otherwise("the first backend"),
@@ -71,7 +72,8 @@ enum TenantKeys {
             make.text(
                 "host", \.host, "Host name or address. Either this or `socket`."),
             make.text(
-                "socket", \.socket, "Directory of the cluster's unix socket. Either this or `host`."),
+                "socket", \.socket, "Directory of the cluster's unix socket. Either this or `host`."
+            ),
             make.custom(
                 "port", .integer(Ranges.port), "The cluster's port, for sockets, too.",
                 defaultText: "\(make.fresh.port)"
@@ -124,9 +126,9 @@ enum TenantKeys {
         return FieldTable([
             make.choice(
                 "mode", \.mode,
-                "`scram`: pgtee checks the password against the cluster's verifier and logs in with "
-                    + "the key it recovers. `relay`: the cluster's own authentication is passed "
-                    + "through."),
+                "`scram`: pgtee checks the password against the cluster's verifier and logs in "
+                    + "with the key it recovers. `relay`: the cluster's own authentication "
+                    + "is passed through."),
             make.section(
                 "lookup", \.lookup, lookup(),
                 "How verifiers are looked up in the cluster; `pgtee tenant sql` prints the SQL.",
@@ -156,7 +158,8 @@ enum TenantKeys {
         return FieldTable([
             make.choice("mode", \.mode, "Stricter than the service's mode.")
                 .otherwise("the service's"),
-            make.path("client_ca", \.clientCAPath, "PEM file that client certificates must chain to."),
+            make.path(
+                "client_ca", \.clientCAPath, "PEM file that client certificates must chain to."),
             make.path("client_crl", \.clientCRLPath, "PEM file of revoked client certificates."),
         ])
     }

@@ -128,8 +128,8 @@ struct TenantReader {
 
 /// The files of a tenants path.
 enum TenantFiles {
-    /// The file itself, or a directory's *.yaml and *.yml in order; hidden ones (editors', Kubernetes'
-    /// `..data`) are left out.
+    /// The file itself, or a directory's *.yaml and *.yml in order; hidden ones (editors',
+    /// Kubernetes' `..data`) are left out.
     static func list(_ path: String) throws(DocumentProblem) -> [String] {
         var status = stat()
         guard stat(path, &status) == 0 else {

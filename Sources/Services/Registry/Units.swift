@@ -1,5 +1,5 @@
-/// Texts with units: `15s`, `250ms`, `256KiB`. A number without a unit is refused unless it is 0: in
-/// PostgreSQL's own files the bare number means another unit from key to key.
+/// Texts with units: `15s`, `250ms`, `256KiB`. A number without a unit is refused unless it is 0:
+/// in PostgreSQL's own files the bare number means another unit from key to key.
 enum Units {
     /// Milliseconds.
     static func duration(_ text: String) -> Int? {

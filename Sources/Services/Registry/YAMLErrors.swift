@@ -26,7 +26,8 @@ enum YAMLErrors {
         _ message: String, _ mark: Mark, _ context: DocumentContext, hint: String?
     ) -> DocumentProblem {
         DocumentProblem(
-            kind: .malformed, file: context.file, line: mark.line + context.lineOffset, column: mark.column,
+            kind: .malformed, file: context.file, line: mark.line + context.lineOffset,
+            column: mark.column,
             message: message, hint: hint)
     }
 

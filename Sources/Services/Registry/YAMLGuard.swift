@@ -1,5 +1,5 @@
-/// What a document must not have, found without parsing it: control characters, anchors and aliases (one
-/// line of aliases can stand for gigabytes), tags, deep nesting.
+/// What a document must not have, found without parsing it: control characters, anchors and aliases
+/// (one line of aliases can stand for gigabytes), tags, deep nesting.
 struct YAMLGuard {
     private enum Quote { case none, single, double }
 
@@ -13,8 +13,8 @@ struct YAMLGuard {
     private var startsToken = true
     /// The single-quoted text has just ended; another quote at once is an apostrophe inside it.
     private var endedSingle = false
-    /// Counted in every byte, whatever is quoted: a text can be built so that this reader and the parser
-    /// disagree on where quotes are.
+    /// Counted in every byte, whatever is quoted: a text can be built so that this reader and the
+    /// parser disagree on where quotes are.
     private var bareDepth = 0
     private var anchors = 0
     private var aliases = 0
@@ -80,7 +80,8 @@ struct YAMLGuard {
     }
 
     private mutating func count(_ byte: UInt8, after previous: UInt8) -> Message? {
-        let isIndicator = previous <= 0x20 || [0x5B, 0x7B, 0x2C, 0x3A, 0x3F, 0x2D].contains(previous)
+        let isIndicator =
+            previous <= 0x20 || [0x5B, 0x7B, 0x2C, 0x3A, 0x3F, 0x2D].contains(previous)
         switch byte {
         case 0x5B, 0x7B: bareDepth += 1
         case 0x5D, 0x7D: bareDepth = max(0, bareDepth - 1)

@@ -47,7 +47,9 @@ enum Base64 {
                 group = group << 6 | UInt32(value)
             }
             let count = isLast ? 3 - padding : 3
-            for index in 0..<count { out.append(UInt8(truncatingIfNeeded: group >> UInt32(16 - 8 * index))) }
+            for index in 0..<count {
+                out.append(UInt8(truncatingIfNeeded: group >> UInt32(16 - 8 * index)))
+            }
         }
         // Bits behind the last byte must be zero, or two texts would stand for the same bytes.
         return encode(out) == text ? out : nil

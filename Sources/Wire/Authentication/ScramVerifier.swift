@@ -1,25 +1,12 @@
-/// Why a verifier or a message of an exchange can't be used; for the log.
-package struct AuthenticationError: Error, Sendable, Equatable {
-    package enum Kind: Sendable, Equatable {
-        case invalidVerifier, malformedMessage, noMechanism, staleVerifier, wrongSignature
-    }
-
-    package var kind: Kind
-    package var text: String
-
-    package init(_ kind: Kind, _ text: String) {
-        self.kind = kind
-        self.text = text
-    }
-}
-
 /// What a cluster stores of a SCRAM password: enough to check a proof, not enough to make one.
 ///
 /// - Shape: `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, the last three in base64.
-/// - Bounds: iterations 1 to 1,000,000; salt 1 to 1,024 bytes.
+/// - Bounds: iterations 1 to 1,000,000; salt 1 to 255 bytes: it must fit into a message with
+///   the longest nonce.
 /// - Source: PostgreSQL manual, catalog-pg-authid; RFC 5803.
 package struct ScramVerifier: Sendable {
     package static let iterationsMax = 1_000_000
+    package static let saltMax = 255
     package let iterations: Int
     package let salt: [UInt8]
     let storedKey: SecretKey32
@@ -45,26 +32,44 @@ package struct ScramVerifier: Sendable {
         let keys = parts[2].split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
         guard head.count == 2, keys.count == 2,
             let iterations = Scram.number(head[0]), (1...Self.iterationsMax).contains(iterations),
-            let salt = Base64.decode(head[1]), (1...1024).contains(salt.count),
+            let salt = Base64.decode(head[1]), (1...Self.saltMax).contains(salt.count),
             let stored = Base64.decode(keys[0]).flatMap({ SecretKey32($0) }),
             let server = Base64.decode(keys[1]).flatMap({ SecretKey32($0) })
         else { throw AuthenticationError(.invalidVerifier, "malformed SCRAM-SHA-256 verifier") }
         self.init(iterations: iterations, salt: salt, storedKey: stored, serverKey: server)
     }
 
-    /// From a password: `iterations` rounds of PBKDF2, so never on a worker's thread.
-    package static func derive(password: [UInt8], salt: [UInt8], iterations: Int) -> ScramVerifier {
-        let salted = Digest.pbkdf2(password, salt, iterations: iterations)
-        let clientKey = Digest.hmac(salted, Array("Client Key".utf8))
-        return ScramVerifier(
-            iterations: iterations, salt: salt, storedKey: Digest.sha256(clientKey),
-            serverKey: Digest.hmac(salted, Array("Server Key".utf8)))
+    /// From a password: PBKDF2, so never on a worker's thread.
+    ///
+    /// - Bounds: `1 <= iterations <= iterationsMax`, `1 <= salt.count <= saltMax`.
+    /// - Errors: `unsupportedPassword` (see `SaslPrep`), `invalidVerifier` out of the bounds.
+    package static func derive(
+        password: [UInt8], salt: [UInt8], iterations: Int
+    ) throws(AuthenticationError) -> ScramVerifier {
+        try deriveWithKey(password: password, salt: salt, iterations: iterations).verifier
     }
 
+    static func deriveWithKey(
+        password: [UInt8], salt: [UInt8], iterations: Int
+    ) throws(AuthenticationError) -> (verifier: ScramVerifier, clientKey: SecretKey32) {
+        guard (1...iterationsMax).contains(iterations), (1...saltMax).contains(salt.count) else {
+            throw AuthenticationError(.invalidVerifier, "salt or iterations are out of bounds")
+        }
+        let salted = Digest.pbkdf2(
+            try SaslPrep.prepared(password), salt, iterations: iterations)
+        let clientKey = Digest.hmac(salted, Array("Client Key".utf8))
+        let verifier = ScramVerifier(
+            iterations: iterations, salt: salt, storedKey: Digest.sha256(clientKey),
+            serverKey: Digest.hmac(salted, Array("Server Key".utf8)))
+        return (verifier, clientKey)
+    }
+
+    /// Whether a client that has this key knows the password. Constant time.
     package func accepts(clientKey: SecretKey32) -> Bool {
         Digest.sha256(clientKey).matches(storedKey)
     }
 
+    /// The stored form.
     package var text: String {
         let salt = Base64.encode(salt)
         let stored = Base64.encode(storedKey.array)
@@ -73,19 +78,5 @@ package struct ScramVerifier: Sendable {
             Array("SCRAM-SHA-256$\(iterations):".utf8) + salt + [UInt8(ascii: "$")] + stored
             + [UInt8(ascii: ":")] + server
         return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// Verifiers for users that don't exist: the same name gets the same salt on every instance that has
-/// the secret, and nobody can make a proof for it.
-package enum MockVerifier {
-    package static func make(
-        secret: [UInt8], tenant: [UInt8], user: [UInt8], iterations: Int
-    ) -> ScramVerifier {
-        let seed = tenant + [0] + user
-        let salt = Array(Digest.hmac(secret, seed).array.prefix(16))
-        return ScramVerifier(
-            iterations: iterations, salt: salt, storedKey: Digest.hmac(secret, seed + [1]),
-            serverKey: Digest.hmac(secret, seed + [2]))
     }
 }

@@ -1,9 +1,11 @@
+internal import COpenSSL
+
 /// 32 bytes that must be neither compared with `==` nor printed: a SCRAM key, proof or signature.
 ///
 /// It is deliberately not Equatable: the only comparison is `matches`, which takes the same time
 /// wherever the two differ.
 package struct SecretKey32: Sendable {
-    var bytes: [32 of UInt8]
+    private var bytes: [32 of UInt8]
 
     /// nil unless there are exactly 32 bytes.
     package init?(_ bytes: some Collection<UInt8>) {
@@ -13,14 +15,17 @@ package struct SecretKey32: Sendable {
         self.bytes = own
     }
 
-    init() { bytes = [32 of UInt8](repeating: 0) }
-
-    package var array: [UInt8] { bytes.indices.map { bytes[$0] } }
+    package var array: [UInt8] { [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+        for index in bytes.indices { buffer[index] = bytes[index] }
+        count = 32
+    } }
 
     package func matches(_ other: SecretKey32) -> Bool {
-        var difference: UInt8 = 0
-        for index in bytes.indices { difference |= bytes[index] ^ other.bytes[index] }
-        return difference == 0
+        withUnsafeBytes(of: bytes) { own in
+            withUnsafeBytes(of: other.bytes) { other in
+                CRYPTO_memcmp(own.baseAddress, other.baseAddress, 32) == 0
+            }
+        }
     }
 
     func xor(_ other: SecretKey32) -> SecretKey32 {
@@ -28,4 +33,11 @@ package struct SecretKey32: Sendable {
         for index in bytes.indices { result.bytes[index] ^= other.bytes[index] }
         return result
     }
+}
+
+// What is logged or dumped by mistake must not show the key.
+extension SecretKey32: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "SecretKey32(hidden)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }

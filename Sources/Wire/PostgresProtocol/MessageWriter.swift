@@ -2,8 +2,8 @@
 /// the message ends.
 ///
 /// - Invariant: outside of an open message `bytes` holds whole messages only.
-/// - Errors: `messageTooLong` when a message is over its type's limit; it is then removed, so that a
-///   wrong length never leaves.
+/// - Errors: `messageTooLong` when a message is over its type's limit; it is then removed, so that
+///   a wrong length never leaves.
 package struct MessageWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
     /// Where the open message begins; nil between messages.

@@ -7,7 +7,8 @@ package enum ProtocolViolation: Error, Equatable, Sendable {
     case initialPacketIncomplete
     /// A StartupMessage of a major version other than 3, or a request code at a wrong time.
     case unsupportedVersion(code: UInt32)
-    /// A StartupMessage whose last byte is not the terminator of its list, or that ends in a string.
+    /// A StartupMessage whose last byte is not the terminator of its list, or that ends in a
+    /// string.
     case startupTerminator
     /// Two values for one of `user`, `database`, `options`, `replication`: which one counts is not
     /// the same for every reader, so none does.

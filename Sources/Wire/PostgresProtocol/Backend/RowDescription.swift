@@ -4,8 +4,8 @@
 package struct RowDescription: Equatable, Sendable {
     package var columns: [Column]
 
-    /// - Shape: name, string; table's OID, 4 bytes; column number, 2; type's OID, 4; type's size, 2,
-    ///   negative for variable; type modifier, 4; format, 2.
+    /// - Shape: name, string; table's OID, 4 bytes; column number, 2; type's OID, 4; type's size,
+    ///   2, negative for variable; type modifier, 4; format, 2.
     package struct Column: Equatable, Sendable {
         package var name: [UInt8]
         package var table: UInt32

@@ -1,4 +1,5 @@
-/// CancelRequest: stop what the session with this key is doing. It comes on a connection of its own.
+/// CancelRequest: stop what the session with this key is doing. It comes on a connection of its
+/// own.
 ///
 /// - Shape: process ID, 4 bytes; secret, the rest.
 /// - Bounds: `1 <= secret.count <= 256`; exactly 4 bytes in protocol 3.0.

@@ -1,5 +1,5 @@
-/// Where a packet without a type byte ends, and what it holds. Nothing is allocated before the length
-/// has been checked, so a stranger's four bytes can't reserve memory.
+/// Where a packet without a type byte ends, and what it holds. Nothing is allocated before the
+/// length has been checked, so a stranger's four bytes can't reserve memory.
 package enum InitialPacketFraming {
     /// The packet's total length, as soon as 4 bytes are there; nil while more are needed.
     ///

@@ -1,8 +1,8 @@
 /// Which version a session speaks, and whether the client must be told.
 ///
-/// Clients that ask for 3.0 without options never get the answer: libpq up to 17 ends the connection
-/// when it sees one. libpq 19 asks for 3.9999 and an option that nobody knows, and ends the
-/// connection unless exactly one correct answer comes.
+/// Clients that ask for 3.0 without options never get the answer: libpq up to 17 ends the
+/// connection when it sees one. libpq 19 asks for 3.9999 and an option that nobody knows, and ends
+/// the connection unless exactly one correct answer comes.
 package enum Negotiation {
     package struct Answer: Equatable, Sendable {
         package let version: ProtocolVersion

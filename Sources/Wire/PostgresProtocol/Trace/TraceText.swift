@@ -1,12 +1,12 @@
-/// Messages as the lines that libpq's PQtrace writes, of the form that PostgreSQL's own golden traces
-/// have: direction (`F` from the client, `B` from the server), length word, name, fields, with tabs
-/// between the first four.
+/// Messages as the lines that libpq's PQtrace writes, of the form that PostgreSQL's own golden
+/// traces have: direction (`F` from the client, `B` from the server), length word, name, fields,
+/// with tabs between the first four.
 ///
 /// It is a value with a memory, since the names of the client's authentication messages depend on
 /// what the server asked for last.
 ///
-/// - Errors: none. A body that is too short or too long is printed as far as it goes and followed by
-///   a line that says so, as libpq does.
+/// - Errors: none. A body that is too short or too long is printed as far as it goes and followed
+///   by a line that says so, as libpq does.
 /// - Source: fe-trace.c of PostgreSQL 19.
 package struct TraceText: Sendable {
     package struct Options: OptionSet, Sendable {

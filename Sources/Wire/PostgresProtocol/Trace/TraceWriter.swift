@@ -1,5 +1,5 @@
-/// Writes the fields of one message as text while it reads them. A body that ends early throws; what
-/// was written stays.
+/// Writes the fields of one message as text while it reads them. A body that ends early throws;
+/// what was written stays.
 struct TraceWriter {
     private(set) var text: [UInt8] = []
     var reader: WireReader

@@ -1,8 +1,8 @@
 /// What a session is in the middle of, told from the types of the messages that pass.
 ///
-/// It answers when a session is idle, which drain, switch-over and taps need; the relay itself would
-/// do with the framing. Counting Syncs against ReadyForQuery is wrong: a server in COPY IN swallows
-/// Syncs, and after an error it drops everything up to the next one.
+/// It answers when a session is idle, which drain, switch-over and taps need; the relay itself
+/// would do with the framing. Counting Syncs against ReadyForQuery is wrong: a server in COPY IN
+/// swallows Syncs, and after an error it drops everything up to the next one.
 ///
 /// An answer that fits no outstanding message makes the tracker indeterminate until a ReadyForQuery
 /// finds nothing outstanding. That is no violation: a server may report an error while it is idle,
@@ -33,6 +33,8 @@ package struct ExchangeTracker: ~Copyable {
     /// The client sent extended messages and no Sync after them: a transaction may be open although
     /// the last ReadyForQuery said that none is.
     private var isUnsynced = false
+    /// The last Sync that the client sent was swallowed by a COPY: it ended no transaction.
+    private var hasLostSync = false
     private var certainty = Certainty.exact
     /// Syncs dropped since the COPY began that the server may still answer if the COPY fails.
     private var swallowedSyncs: UInt32 = 0
@@ -53,13 +55,14 @@ package struct ExchangeTracker: ~Copyable {
     /// Nothing outstanding, no COPY, no transaction, the last request was a Sync or needs none. The
     /// caller adds that no message is in part and no byte unsent.
     package var isIdle: Bool {
-        queue.isEmpty && copy == .none && !isUnsynced && status == .idle && certainty == .exact
+        queue.isEmpty && copy == .none && !isUnsynced && !isSkipping && !hasLostSync
+            && status == .idle && certainty == .exact
     }
 
     /// Parse, Bind, Describe, Execute, Close.
     @inline(__always) mutating func clientSentExtended(_ entry: UInt64) {
-        if isSkipping { return }
         isUnsynced = true
+        if isSkipping { return }
         if certainty != .overflowed && !queue.push(entry) { overflow() }
     }
 
@@ -67,6 +70,7 @@ package struct ExchangeTracker: ~Copyable {
     @inline(__always) mutating func clientSentCommand(_ entry: UInt64) {
         if isSkipping { return }
         isUnsynced = false
+        hasLostSync = false
         if certainty == .overflowed { return readyOwed &+= 1 }
         if !queue.push(entry) { overflow(readyOwed: 1) }
     }
@@ -78,6 +82,7 @@ package struct ExchangeTracker: ~Copyable {
         }
         isSkipping = false
         isUnsynced = false
+        hasLostSync = false
         if certainty == .overflowed { return readyOwed &+= 1 }
         if !queue.push(OutstandingQueue.Entry.sync) { overflow(readyOwed: 1) }
     }
@@ -86,8 +91,8 @@ package struct ExchangeTracker: ~Copyable {
     mutating func clientEndedCopy() {
         if copy == .copyIn {
             copy = .copyInEnded
-        } else if !isSkipping && !queue.isEmpty && certainty != .overflowed {
-            if !queue.push(OutstandingQueue.Entry.copyEnd) { overflow() }
+        } else if !isSkipping && certainty != .overflowed {
+            if !queue.pushCopyEnd() { overflow() }
         }
     }
 
@@ -134,6 +139,8 @@ package struct ExchangeTracker: ~Copyable {
             let dropped = queue.dropSyncsBehindHead()
             swallowedSyncs = UInt32(dropped.syncs)
             if dropped.foundEnd { copy = .copyInEnded }
+            hasLostSync = head == OutstandingQueue.Entry.execute && queue.count == 1
+                && dropped.syncs > 0
         }
     }
 
@@ -141,6 +148,7 @@ package struct ExchangeTracker: ~Copyable {
         // The error may have come before the server read the Syncs that are counted as swallowed.
         if swallowedSyncs != 0 && certainty == .exact { certainty = .indeterminate }
         swallowedSyncs = 0
+        hasLostSync = false
         copy = .none
         switch queue.head {
         case OutstandingQueue.Entry.none, OutstandingQueue.Entry.sync,

@@ -5,9 +5,10 @@ internal import Glibc
 /// behind them spills to a ring of bytes.
 ///
 /// - Invariants: `0 <= wordCount <= 16`; `wordCount == 0` only if `spillCount == 0`;
-///   `spillCount <= spillCapacity`, a power of two or 0; the head is never `.copyEnd`.
-/// - Cost: allocates at the 17th entry and when the ring doubles; the ring is kept for the session if
-///   it is small, so that a client that pipelines does not allocate in every round.
+///   `spillCount <= spillCapacity`, a power of two or 0; the head is never `.copyEnd`; `markCount`
+///   is the number of `.copyEnd` entries.
+/// - Cost: allocates at the 17th entry and when the ring doubles; the ring is kept for the session
+///   if it is small, so that a client that pipelines does not allocate in every round.
 struct OutstandingQueue: ~Copyable {
     /// The entries. 0 is "none" and what `head` is for an empty queue.
     enum Entry {
@@ -35,13 +36,17 @@ struct OutstandingQueue: ~Copyable {
     private var spillCount: UInt32 = 0
     private var spillHead: UInt32 = 0
     private var spillCapacity: UInt32 = 0
+    private var markCount: UInt32 = 0
     private var spill: UnsafeMutablePointer<UInt8>?
 
     init() {}
 
     deinit { free(spill) }
 
-    var count: Int { Int(wordCount) + Int(spillCount) }
+    /// Entries that are owed an answer.
+    var count: Int { entryCount - Int(markCount) }
+
+    private var entryCount: Int { Int(wordCount) + Int(spillCount) }
 
     @inline(__always) var isEmpty: Bool { wordCount == 0 }
 
@@ -57,15 +62,29 @@ struct OutstandingQueue: ~Copyable {
         return pushSpilled(entry)
     }
 
+    /// As `push`, of a mark; an empty queue takes none, since there is no COPY that it could end.
+    mutating func pushCopyEnd() -> Bool {
+        if isEmpty { return true }
+        if !push(Entry.copyEnd) { return false }
+        markCount += 1
+        return true
+    }
+
     /// Takes the head away, if there is one, and marks of COPY ends that follow it.
     @inline(__always) mutating func pop() {
         dropHead()
-        while head == Entry.copyEnd { dropHead() }
+        while head == Entry.copyEnd {
+            dropHead()
+            markCount &-= 1
+        }
     }
 
     /// Drops everything before the next Sync. Returns whether there is one.
     mutating func dropToSync() -> Bool {
-        while !isEmpty && head != Entry.sync { dropHead() }
+        while !isEmpty && head != Entry.sync {
+            if head == Entry.copyEnd { markCount -= 1 }
+            dropHead()
+        }
         return !isEmpty
     }
 
@@ -83,6 +102,7 @@ struct OutstandingQueue: ~Copyable {
                 syncs += 1
             case Entry.copyEnd:
                 dropSecond()
+                markCount -= 1
                 return (syncs, true)
             default: return (syncs, false)
             }
@@ -107,6 +127,7 @@ struct OutstandingQueue: ~Copyable {
         word = 0
         wordCount = 0
         spillCount = 0
+        markCount = 0
         releaseSpill()
     }
 
@@ -140,7 +161,7 @@ struct OutstandingQueue: ~Copyable {
     }
 
     @inline(never) private mutating func pushSpilled(_ entry: UInt64) -> Bool {
-        if count >= Self.countMax { return false }
+        if entryCount >= Self.countMax { return false }
         if spillCount == spillCapacity && !growSpill() { return false }
         guard let spill = spill else { return false }
         let tail = (spillHead &+ spillCount) & (spillCapacity - 1)
