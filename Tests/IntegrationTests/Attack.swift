@@ -40,7 +40,7 @@ final class Attack {
     private init(_ program: String, _ words: [String]) throws {
         scratch = try TemporaryDirectory("attack")
         child = try ChildProcess(
-            ["nice", "-n", "10", "python3", "\(Repository.root)/tools/peers/\(program)"] + words
+            ["nice", "-n", "19", "python3", "\(Repository.root)/tools/peers/\(program)"] + words
                 + ["--release", scratch.file("release")],
             outputPath: scratch.file("output"), errorPath: scratch.file("error"))
     }

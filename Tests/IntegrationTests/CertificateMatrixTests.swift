@@ -105,7 +105,7 @@ extension Live {
             let demands = demands(
                 right: authority.caPath, wrong: try TestCertificateAuthority("wrong").caPath,
                 crl: try authority.revoke([revoked]))
-            let cluster = try PrivateCluster(certificate: revoked)
+            let cluster = try PrivateCluster(major: 15, certificate: revoked)
             try cluster.createRole("remi", password: LiveHouse.password)
             let verifier = try cluster.verifier(of: "remi")
             let proxy = try house.ownProxy(

@@ -65,7 +65,7 @@ private final class Bench {
         child = try ChildProcess(
             [
                 try PostgreSQLInstallation(major: 15).program("pgbench"), "-n", "-S", "-M",
-                "prepared", "-c", "4", "--rate", "200", "--latency-limit", "250", "-T", "600",
+                "prepared", "-c", "4", "--rate", "200", "--latency-limit", "1000", "-T", "600",
                 "-P", "1", address,
             ], environment: Psql.environment(password: LiveHouse.password),
             outputPath: outputPath)

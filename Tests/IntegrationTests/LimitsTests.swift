@@ -78,6 +78,7 @@ extension Live {
             let proxy = try house.ownProxy(service: ["timeouts: {login: 1s}"])
             let start = ContinuousClock.now
             let silent = try WireChannel(port: proxy.port)
+            try silent.send([0])
             let slow = try WireClient(port: proxy.port)
             try slow.channel.send(
                 WirePacket.startup([("user", "remi@globex"), ("database", "postgres")]))

@@ -40,6 +40,7 @@ extension Live {
             #expect(create.status == 0, "\(create)")
             try house.acme.sql(
                 """
+                SET synchronous_commit = on;
                 CREATE TABLE decoded (n int PRIMARY KEY);
                 INSERT INTO decoded SELECT generate_series(1, 2000);
                 """, database: "acme_shop")
@@ -51,9 +52,11 @@ extension Live {
                 "pg_recvlogical",
                 words("--start", "-f", scratch.file("changes"), "--endpos", end, "--no-loop"))
             #expect(stream.status == 0, "\(stream)")
-            #expect(
-                readText(scratch.file("changes")).split(separator: "\n")
-                    == peek.split(separator: "\n"))
+            func rows(_ text: String) -> [Substring] {
+                text.split(separator: "\n").filter { $0.contains("INSERT") }
+            }
+            #expect(rows(readText(scratch.file("changes"))) == rows(peek))
+            #expect(rows(peek).count == 2_000)
             #expect(try tool("pg_recvlogical", words("--drop-slot")).status == 0)
             try house.acme.sql("DROP TABLE decoded;", database: "acme_shop")
         }

@@ -224,7 +224,7 @@ def application_protocols(target):
         try:
             client.secure(wire.client_context(alpn=("http/1.1",)))
         except ssl.SSLError as error:
-            check("NO_APPLICATION_PROTOCOL" in str(error), str(error))
+            check("no application protocol" in str(error).lower(), str(error))
             return
         except OSError:
             return
