@@ -40,7 +40,8 @@ extension Live {
         }
 
         private func certificates(
-            _ authority: TestCertificateAuthority, _ scratch: TemporaryDirectory
+            _ authority: TestCertificateAuthority, _ stranger: TestCertificateAuthority,
+            _ intermediate: TestCertificateAuthority, _ scratch: TemporaryDirectory
         ) throws -> [(String, TestCertificate)] {
             func issue(_ common: String, _ dns: [String] = [], ip: [String] = []) throws
                 -> TestCertificate
@@ -48,8 +49,6 @@ extension Live {
                 try authority.issue(CertificateRequest(common, dnsNames: dns, ipAddresses: ip))
             }
             let sound = CertificateRequest("db.acme", dnsNames: ["db.acme"])
-            let intermediate = try TestCertificateAuthority(
-                intermediate: "intermediate", below: authority)
             return [
                 ("a name", try issue("other", ["db.acme"])),
                 ("common name only", try issue("db.acme")),
@@ -69,7 +68,7 @@ extension Live {
                 ("expired", try authority.issue(sound.expired)),
                 ("not yet valid", try authority.issue(sound.notYetValid)),
                 ("self-signed", try TestCertificateAuthority.selfSigned(sound, in: scratch)),
-                ("another authority", try TestCertificateAuthority("x").server("db.acme")),
+                ("another authority", try stranger.server("db.acme")),
                 ("for clients only", try authority.client("db.acme")),
                 ("below an intermediate", try intermediate.server("db.acme")),
                 (
@@ -99,11 +98,16 @@ extension Live {
             let house = try LiveHouse.open()
             let scratch = try TemporaryDirectory("matrix")
             let authority = try TestCertificateAuthority()
-            var list = try certificates(authority, scratch)
+            let wrong = try TestCertificateAuthority("wrong")
+            let intermediate = try TestCertificateAuthority(
+                intermediate: "intermediate", below: authority)
+            // Their files go with them.
+            defer { withExtendedLifetime((wrong, intermediate)) {} }
+            var list = try certificates(authority, wrong, intermediate, scratch)
             let revoked = try authority.server("db.acme")
             list.append(("revoked", revoked))
             let demands = demands(
-                right: authority.caPath, wrong: try TestCertificateAuthority("wrong").caPath,
+                right: authority.caPath, wrong: wrong.caPath,
                 crl: try authority.revoke([revoked]))
             let cluster = try PrivateCluster(major: 15, certificate: revoked)
             try cluster.createRole("remi", password: LiveHouse.password)
@@ -129,7 +133,10 @@ extension Live {
                     seen[accepted, default: 0] += 1
                     #expect(
                         (error == nil) == accepted,
-                        "\(name), \(demand): libpq says \(direct.error), pgtee \(error as Any)")
+                        """
+                        \(name), \(demand): libpq says \(direct.error), pgtee \
+                        \(error as Any) \(proxy.logLines.last { $0.contains("demand\(number) ") } ?? "")
+                        """)
                     if let error { #expect(error.sqlState.hasPrefix("08"), "\(error)") }
                 }
             }
