@@ -1,7 +1,7 @@
 internal import COpenSSL
 
-/// The worker's end of OpenSSL's own BIO: the bytes of one recv go in, what is to be sent comes out.
-/// One per worker; every TLS session of the worker reads from and writes to it, one at a time.
+/// The worker's end of OpenSSL's own BIO: the bytes of one recv go in, what is to be sent comes
+/// out. One per worker; every TLS session of the worker reads from and writes to it, one at a time.
 ///
 /// - Bounds: `outputCapacity` holds more than one burst makes; a BIO that finds it full reports a
 ///   retry, which `TLSSession` takes as a failure of the session.

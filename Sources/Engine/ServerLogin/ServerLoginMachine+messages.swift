@@ -56,8 +56,8 @@ extension ServerLoginMachine {
         "the cluster refused the login: \(fields.sqlState) \(fields.message)"
     }
 
-    /// libpq's checks: once, before anything else, not higher than asked, not below 3.0, not what was
-    /// asked anyway, and no option that was not asked for (we ask for none).
+    /// libpq's checks: once, before anything else, not higher than asked, not below 3.0, not what
+    /// was asked anyway, and no option that was not asked for (we ask for none).
     private mutating func negotiated(
         _ answer: NegotiateProtocolVersion
     ) throws(ServerLoginFailure) {
@@ -113,8 +113,9 @@ extension ServerLoginMachine {
         return [.forwardToClient(bytes)]
     }
 
-    /// AuthenticationOk. Whoever answers at the cluster's address can say so; that it is the cluster
-    /// is known from its SCRAM signature, from its verified certificate, or from where its socket is.
+    /// AuthenticationOk. Whoever answers at the cluster's address can say so; that it is the
+    /// cluster is known from its SCRAM signature, from its verified certificate, or from where its
+    /// socket is.
     private mutating func accepted() throws(ServerLoginFailure) -> [ServerLoginAction] {
         if let scram, !scram.isProven {
             throw ServerLoginFailure(
@@ -213,7 +214,8 @@ extension ServerLoginMachine {
     private static func refusedMethod(_ name: String) -> ServerLoginFailure {
         ServerLoginFailure(
             .unsupportedAuthentication,
-            "the cluster asks for authentication method \"\(name)\", which the policy does not allow")
+            "the cluster asks for authentication method \"\(name)\", which the policy does not allow"
+        )
     }
 
     /// The body of a `p` message as the message.

@@ -94,7 +94,7 @@ extension ProxyWorker {
     /// Begins the login of an accepted connection.
     func adopt(_ descriptor: Int32, listener: WorkerListener) {
         let address = kernel.peerAddress(descriptor) ?? .unix([])
-        kernel.setOptions(descriptor, snapshot.socketOptions)
+        if !listener.listener.isUnix { kernel.setOptions(descriptor, snapshot.socketOptions) }
         let limits = snapshot.configuration.limits
         guard shared.loginSources.take(address.source, limit: limits.loginsInFlightPerSource) else {
             return turnAway(descriptor, address)

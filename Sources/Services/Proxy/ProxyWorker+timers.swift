@@ -4,9 +4,9 @@ internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy
 
-/// Deadlines. A session has at most one that counts, `deadlineNanoseconds`; older entries of the heap
-/// are recognised by not being equal to it. A session that relays looks at its time-outs when its
-/// entry is due and arms the next one, so the relay itself arms nothing.
+/// Deadlines. A session has at most one that counts, `deadlineNanoseconds`; older entries of the
+/// heap are recognised by not being equal to it. A session that relays looks at its time-outs when
+/// its entry is due and arms the next one, so the relay itself arms nothing.
 extension ProxyWorker {
     private static let sweepNanoseconds: UInt64 = 1_000_000_000
 
@@ -103,7 +103,9 @@ extension ProxyWorker {
     private func timeouts(of session: SessionPointer) -> Limits {
         let service = snapshot.configuration.timeouts
         let own = details(session)?.runtime?.tenant.limits
-        func nanoseconds(_ milliseconds: Int) -> UInt64 { UInt64(max(0, milliseconds)) &* 1_000_000 }
+        func nanoseconds(_ milliseconds: Int) -> UInt64 {
+            UInt64(max(0, milliseconds)) &* 1_000_000
+        }
         return Limits(
             idle: nanoseconds(own?.idleSession ?? service.idleSession),
             idleTransaction: nanoseconds(own?.idleTransaction ?? service.idleTransaction),
@@ -137,7 +139,8 @@ extension ProxyWorker {
         session.pointee.isWarm = true
         if warm.isEmpty {
             let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-            timers.insert(deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+            timers.insert(
+                deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
         }
         warm.append(session.pointee.token(.client))
     }

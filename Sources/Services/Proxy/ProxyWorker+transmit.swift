@@ -4,11 +4,11 @@ internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy
 
-/// Sending: what a peer does not take at once waits in the leg's pending bytes, and reading from the
-/// other leg stops until it has drained.
+/// Sending: what a peer does not take at once waits in the leg's pending bytes, and reading from
+/// the other leg stops until it has drained.
 extension ProxyWorker {
-    /// At most 8 KiB per record towards clients: libpq's asynchronous interface can miss the rest of
-    /// a larger one.
+    /// At most 8 KiB per record towards clients: libpq's asynchronous interface can miss the rest
+    /// of a larger one.
     private static let recordMax = [8 * 1024, 16 * 1024]
 
     /// Sends bytes of the protocol on a leg, encrypted when the leg is.
@@ -96,7 +96,8 @@ extension ProxyWorker {
         }
     }
 
-    /// The peer's writing end is gone. A cluster may have said why before: that is still to be read.
+    /// The peer's writing end is gone. A cluster may have said why before: that is still to be
+    /// read.
     private func sendFailed(_ session: SessionPointer, _ side: LegSide, _ error: Int32) {
         let leg = session.pointee.leg(side)
         leg.pointee.pending.release(pool)
@@ -125,7 +126,8 @@ extension ProxyWorker {
         }
     }
 
-    /// A descriptor that can only report its end again and again, while its bytes can't be passed on.
+    /// A descriptor that can only report its end again and again, while its bytes can't be passed
+    /// on.
     func detach(_ session: SessionPointer, _ side: LegSide) {
         let leg = session.pointee.leg(side)
         guard leg.pointee.isOpen, !leg.pointee.isDetached else { return }
