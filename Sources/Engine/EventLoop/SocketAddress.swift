@@ -151,6 +151,11 @@ package enum SocketAddress: Sendable, Hashable {
 package struct SourceKey: Sendable, Hashable {
     package var high: UInt64
     package var low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
 }
 
 extension SocketAddress: CustomStringConvertible {
