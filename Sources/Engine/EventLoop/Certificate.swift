@@ -62,7 +62,7 @@ package enum Certificate {
         let host = lowercased(Array(host.utf8))
         if pattern == host { return true }
         guard pattern.count > 2, pattern[0] == UInt8(ascii: "*"), pattern[1] == UInt8(ascii: "."),
-            host.count > pattern.count
+            host.count >= pattern.count
         else { return false }
         let suffix = pattern.dropFirst()
         guard host.suffix(suffix.count) == suffix else { return false }

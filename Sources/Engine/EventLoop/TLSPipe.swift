@@ -36,6 +36,12 @@ package final class TLSPipe {
 
     package var inputCount: Int { state.pointee.inputCount }
 
+    /// Drops what a failed session did not take: the next session must not read it.
+    package func dropInput() {
+        state.pointee.input = nil
+        state.pointee.inputCount = 0
+    }
+
     /// What OpenSSL wants sent; valid until the next TLS call or `clearOutput`.
     package var output: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: state.pointee.output, count: state.pointee.outputCount)

@@ -28,6 +28,10 @@ final class CancelPeers: Sendable {
     init(directory: String) throws(SystemError) {
         self.directory = directory
         let kernel = SystemKernel()
+        // Its parent must be there: a whole path made up by a typing error helps nobody.
+        if mkdir(directory, 0o700) != 0 && errno != EEXIST {
+            throw SystemError(number: errno, doing: "make directory \"\(directory)\"")
+        }
         for number in 0..<Self.instancesMax {
             let path = "\(directory)/instance-\(number).lock"
             let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)

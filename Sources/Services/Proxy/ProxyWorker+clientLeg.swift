@@ -65,6 +65,7 @@ extension ProxyWorker {
         warmUp(session)
         let pipe = pipes[0]
         pipe.setInput(bytes)
+        defer { pipe.dropInput() }
         if !leg.pointee.isTLSEstablished {
             let result = tls.handshake()
             flushPipe(session, .client)

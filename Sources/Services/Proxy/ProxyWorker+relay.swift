@@ -53,6 +53,7 @@ extension ProxyWorker {
         warmUp(session)
         let pipe = pipes[side.rawValue]
         pipe.setInput(UnsafeRawBufferPointer(start: cipher, count: count))
+        defer { pipe.dropInput() }
         while session.pointee.phase == .relaying {
             let result = tls._withUnsafeGuaranteedRef { $0.read(plain, plainCapacity) }
             // A read may leave an alert or the answer to a key update.

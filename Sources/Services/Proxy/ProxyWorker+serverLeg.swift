@@ -132,6 +132,7 @@ extension ProxyWorker {
         warmUp(session)
         let pipe = pipes[1]
         pipe.setInput(bytes)
+        defer { pipe.dropInput() }
         if !leg.pointee.isTLSEstablished {
             let result = tls.handshake()
             flushPipe(session, .server)

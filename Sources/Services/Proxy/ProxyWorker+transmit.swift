@@ -24,6 +24,7 @@ extension ProxyWorker {
         if case .done = result {
             flushPipe(session, side)
         } else {
+            pipes[side.rawValue].clearOutput()
             legFailed(session, side, "could not encrypt: \(tls.takeUnretainedValue().failure)")
         }
     }
