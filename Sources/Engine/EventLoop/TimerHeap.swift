@@ -10,7 +10,7 @@ package struct TimerHeap {
 
     private var entries: [Entry] = []
 
-    package init() {}
+    package init() { entries.reserveCapacity(1024) }
 
     package var count: Int { entries.count }
     package var nextDeadlineNanoseconds: UInt64? { entries.first?.deadlineNanoseconds }

@@ -15,10 +15,16 @@ extension ProxyWorker {
         let token = EventToken(
             kind: TokenKind.timer, slot: session.pointee.slot,
             generation: session.pointee.generation)
+        addTimer(deadlineNanoseconds, token)
+    }
+
+    func addTimer(_ deadlineNanoseconds: UInt64, _ token: EventToken) {
         timers.insert(deadlineNanoseconds: deadlineNanoseconds, token: token)
+        nextTimerNanoseconds = min(nextTimerNanoseconds, deadlineNanoseconds)
     }
 
     func expireTimers() {
+        defer { nextTimerNanoseconds = timers.nextDeadlineNanoseconds ?? .max }
         while let entry = timers.popDue(nowNanoseconds: nowNanoseconds) {
             switch entry.token.kind {
             case TokenKind.timer:
@@ -139,8 +145,7 @@ extension ProxyWorker {
         session.pointee.isWarm = true
         if warm.isEmpty {
             let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-            timers.insert(
-                deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+            addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
         }
         warm.append(session.pointee.token(.client))
     }
@@ -162,6 +167,6 @@ extension ProxyWorker {
         warm.removeLast(warm.count - kept)
         guard !warm.isEmpty else { return }
         let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-        timers.insert(deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+        addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
     }
 }
