@@ -101,8 +101,9 @@ struct ScramServerExchangeTests {
         ),
         (
             plain, "y,,n=,r=abc",
-            "28000 SCRAM channel binding negotiation error / The client supports SCRAM channel binding "
-                + "but thinks the server does not.  However, this server does support channel binding."
+            "28000 SCRAM channel binding negotiation error / The client supports SCRAM channel "
+                + "binding but thinks the server does not.  However, this server does support "
+                + "channel binding."
         ),
     ])
     func `what PostgreSQL does not allow is refused with its code`(

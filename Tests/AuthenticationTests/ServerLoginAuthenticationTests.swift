@@ -36,7 +36,8 @@ struct ServerLoginAuthenticationTests {
         script.receive(
             .authentication(.sasl(mechanisms: ScramServerExchange.offer(plus: offersPlus))))
         guard script.failure == nil, let first = script.sent.last,
-            let initial = try? SASLInitialResponse(AuthenticationData(data: Array(first.dropFirst(5)))),
+            let initial = try? SASLInitialResponse(
+                AuthenticationData(data: Array(first.dropFirst(5)))),
             case .challenge(let challenge) = server.initialResponse(
                 mechanism: initial.mechanism, data: initial.data)
         else { return script }
@@ -51,7 +52,9 @@ struct ServerLoginAuthenticationTests {
         return script
     }
 
-    @Test func `keys and passwords log in, bound to the certificate whenever that is offered`() throws {
+    @Test func `keys and passwords log in, bound to the certificate whenever that is offered`()
+        throws
+    {
         let (keys, verifier) = try Self.keys()
         for credential in [keys, .password(Self.password)] {
             for (isTLS, plus) in [(false, false), (true, false), (true, true)] {
@@ -138,7 +141,9 @@ struct ServerLoginAuthenticationTests {
                 credential, verifier, isTLS: true, offersPlus: true, choice: .require)
             #expect(bound.takeLog() == "p p")
         }
-        for request in [AuthenticationRequest.ok, .md5Password(salt: [1, 2, 3, 4]), .cleartextPassword] {
+        for request in [
+            AuthenticationRequest.ok, .md5Password(salt: [1, 2, 3, 4]), .cleartextPassword,
+        ] {
             for credential in [keys, .password(Self.password), .none] {
                 var script = ServerScript(.verifyFull, credential) {
                     $0.tls.channelBinding = .require

@@ -83,7 +83,8 @@ struct ServerLoginMachineTests {
             "S": [97, 0, 98, 0], "N": [0], "K": [0, 0, 0, 1, 1, 2, 3, 4], "Z": [73],
             "A": [0, 0, 0, 1, 0, 0], "C": [0], "D": [0, 0], "G": [0, 0, 0], "H": [0, 0, 0],
             "I": [], "T": [0, 0], "V": [255, 255, 255, 255], "W": [0, 0, 0], "c": [], "d": [],
-            "n": [], "s": [], "t": [0, 0], "1": [], "2": [], "3": [], "v": [0, 3, 0, 0, 0, 0, 0, 0],
+            "n": [], "s": [], "t": [0, 0], "1": [], "2": [], "3": [],
+            "v": [0, 3, 0, 0, 0, 0, 0, 0],
             "R": [0, 0, 0, 0], "x": [], "\u{0}": [], "p": [], "E": [67, 48, 0, 0],
         ]
         for (type, body) in bodies.sorted(by: { $0.key < $1.key }) {
@@ -99,7 +100,8 @@ struct ServerLoginMachineTests {
     }
 
     @Test(arguments: [
-        ("R", 7), ("R", 2001), ("v", 7), ("v", 2001), ("S", 3), ("S", 30_001), ("K", 30_001), ("Z", 4),
+        ("R", 7), ("R", 2001), ("v", 7), ("v", 2001), ("S", 3), ("S", 30_001), ("K", 30_001),
+        ("Z", 4),
         ("Z", 6), ("N", -1), ("S", 0x7FFF_FFFF), ("N", 0x1000_0000),
     ])
     func `an impossible length is refused before its body comes`(type: Character, length: Int) {
@@ -113,7 +115,9 @@ struct ServerLoginMachineTests {
         "ECould not fork new process for connection: Out of memory\n\u{0}", "E\u{0}\u{0}\u{0}\u{7}",
         "E\u{1B}[31mé\u{7}", "Eno\n\u{0}\u{0}",
     ])
-    func `an error in the form of protocol 2 ends the login, and its text is made safe`(text: String)
+    func `an error in the form of protocol 2 ends the login, and its text is made safe`(
+        text: String
+    )
         throws
     {
         var script = Self.script()

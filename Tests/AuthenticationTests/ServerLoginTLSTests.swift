@@ -103,7 +103,9 @@ struct ServerLoginTLSTests {
         }
     }
 
-    @Test(arguments: ["SS", "SR", "S\u{16}", "NE", "NN", "G", "R", "\u{0}", "E", "EFATAL: no\n\u{0}"])
+    @Test(arguments: [
+        "SS", "SR", "S\u{16}", "NE", "NN", "G", "R", "\u{0}", "E", "EFATAL: no\n\u{0}",
+    ])
     func `any other answer to SSLRequest than one byte is refused, and its text never kept`(
         answer: String
     ) {

@@ -1,7 +1,7 @@
 import Authentication
 
-/// Both sides of SCRAM against a stranger's messages, and the stored form of verifiers. Nothing traps,
-/// nobody logs in without the password, and a verifier that is read is written back.
+/// Both sides of SCRAM against a stranger's messages, and the stored form of verifiers. Nothing
+/// traps, nobody logs in without the password, and a verifier that is read is written back.
 ///
 /// - Shape: the first byte chooses; messages are separated by line feeds.
 @c(LLVMFuzzerTestOneInput)

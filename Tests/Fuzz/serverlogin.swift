@@ -3,8 +3,8 @@ import PostgresProtocol
 import ServerLogin
 import Tenancy
 
-/// A cluster's bytes during a login, in the pieces that the input chooses and in one. Nothing traps,
-/// both end alike, and nothing is sent that should not be.
+/// A cluster's bytes during a login, in the pieces that the input chooses and in one. Nothing
+/// traps, both end alike, and nothing is sent that should not be.
 ///
 /// - Shape: one byte of options, one byte for the sizes of the pieces, the stream.
 @c(LLVMFuzzerTestOneInput)
@@ -51,7 +51,8 @@ private func login(_ stream: [UInt8], flags: UInt8, pieces: UInt8) -> [String] {
             case .reconnect: next = machine.connected()
             case .forwardToClient(let bytes):
                 log.append("forward \(bytes)")
-                if case .relay = credential {} else {
+                if case .relay = credential {
+                } else {
                     FuzzInput.require(false, "only relay forwards")
                 }
             case .ready(let result):

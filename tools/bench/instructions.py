@@ -20,13 +20,14 @@ import mmap
 import os
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
 
 import measure
 from cases import Bench, script, select
-from clusters import Certificates, Cluster, Trouble, Workshop
+from clusters import Certificates, Cluster, Trouble, Workshop, run
 from peers import Peers, compile_c
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -50,7 +51,7 @@ def rows(bench):
 # name: workload, transactions per client and run, clients, what a transaction is divided by
 CALLGRIND = {
     "select": (select, 250, 4, 1, "transaction"),
-    "rows": (rows, 10, 4, 2000, "row"),
+    "rows": (rows, 60, 4, 2000, "row"),
 }
 MALLOCS = {"select": (select, "plain"), "rows": (rows, "plain"),
            "tls_select": (select, "tls"), "tls_rows": (rows, "tls")}
@@ -92,6 +93,11 @@ class Gate:
         self.certificates = Certificates(workshop)
         self.cluster = Cluster(workshop, self.certificates, scale=1)
         self.library = compile_c(options.output, HERE / "mallocs.c", "-shared", "-fPIC", "-ldl")
+        if options.pgtee:
+            # Debian 12's valgrind can't read the debug information; it needs only the symbols.
+            bare = workshop.path / "pgtee-symbols"
+            run("strip", "--strip-debug", "-o", bare, options.pgtee)
+            options.pgtee = bare
         # The server's user may not be able to reach the build's folder.
         self.preload = workshop.path / "mallocs.so"
         self.preload.write_bytes(self.library.read_bytes())
@@ -131,6 +137,9 @@ class Gate:
         bench.peers.stop(endpoint)
         if done.returncode != 0 or measure.transactions_of(done) != count * clients:
             raise Trouble(f"pgbench under callgrind: {done.stderr.decode()[-2000:]}")
+        if self.options.keep:
+            self.options.keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(directory / "out", self.options.keep / f"{directory.name}.out")
         return Callgrind(directory / "out")
 
     def _environment(self, counters, canary):
@@ -208,6 +217,8 @@ def main():
     parser.add_argument("--pgtee", default=os.environ.get("PGTEE"))
     parser.add_argument("--contender", default="pgtee")
     parser.add_argument("--show", action="store_true", help="figures without limits")
+    parser.add_argument("--keep", type=pathlib.Path,
+                        help="a folder for callgrind's files, to look at with callgrind_annotate")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".build/bench")
     options = parser.parse_args()
     if options.contender == "pgtee" and not options.pgtee:

@@ -214,7 +214,8 @@ extension ServerLoginMachine {
     private static func refusedMethod(_ name: String) -> ServerLoginFailure {
         ServerLoginFailure(
             .unsupportedAuthentication,
-            "the cluster asks for authentication method \"\(name)\", which the policy does not allow"
+            "the cluster asks for authentication method \"\(name)\", "
+                + "which the policy does not allow"
         )
     }
 

@@ -41,7 +41,7 @@ package struct ServerLoginMachine: Sendable {
     var sawAuthentication = false
     var sawNegotiation = false
     /// `relay`: the cluster waits for the client.
-    var awaitsClient = false
+    package internal(set) var awaitsClient = false
     /// What the cluster said to the first way, for when the other one does not even begin.
     var firstRefusal: ErrorFields?
     var result = ServerLoginResult()

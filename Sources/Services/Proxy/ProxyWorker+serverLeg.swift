@@ -210,7 +210,10 @@ extension ProxyWorker {
                 closeLeg(session, .server)
                 openServerLeg(session)
             case .forwardToClient(let bytes):
-                details(session)?.login?.stage = .relayed
+                // What a client sends that was not asked belongs to the relay: it need not wait for
+                // ReadyForQuery.
+                let isAsked = details(session)?.login?.server?.awaitsClient == true
+                details(session)?.login?.stage = isAsked ? .relayed : .waiting
                 transmit(session, .client, bytes)
                 if session.pointee.phase == .login { advanceClient(session) }
             case .ready(let result): serverReady(session, result)

@@ -131,8 +131,8 @@ package struct ScramServerExchange: Sendable {
         case UInt8(ascii: "n"), UInt8(ascii: "y"):
             if usesPlus {
                 return malformed(
-                    "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include "
-                        + "channel binding data.")
+                    "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not "
+                        + "include channel binding data.")
             }
             // The client could bind but believes that we can't: somebody took -PLUS out of the
             // offer.

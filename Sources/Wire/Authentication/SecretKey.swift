@@ -15,10 +15,12 @@ package struct SecretKey32: Sendable {
         self.bytes = own
     }
 
-    package var array: [UInt8] { [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
-        for index in bytes.indices { buffer[index] = bytes[index] }
-        count = 32
-    } }
+    package var array: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+            for index in bytes.indices { buffer[index] = bytes[index] }
+            count = 32
+        }
+    }
 
     package func matches(_ other: SecretKey32) -> Bool {
         withUnsafeBytes(of: bytes) { own in
