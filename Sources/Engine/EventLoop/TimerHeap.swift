@@ -41,14 +41,6 @@ package struct TimerHeap {
         return first
     }
 
-    /// For epoll_wait: milliseconds until the next deadline, rounded up; -1 when there is none.
-    package func timeoutMilliseconds(nowNanoseconds: UInt64) -> Int32 {
-        guard let next = entries.first?.deadlineNanoseconds else { return -1 }
-        guard next > nowNanoseconds else { return 0 }
-        let milliseconds = (next - nowNanoseconds + 999_999) / 1_000_000
-        return Int32(min(milliseconds, 3_600_000))
-    }
-
     private mutating func sink() {
         var parent = 0
         while true {

@@ -152,7 +152,9 @@ extension ProxyWorker {
 
     private func sweepWarm() {
         var kept = 0
-        for token in warm {
+        // By index: an iterator would share the array, and writing to it would copy it.
+        for index in 0..<warm.count {
+            let token = warm[index]
             guard let session = table.find(token) else { continue }
             let quiet = nowNanoseconds &- session.pointee.lastActivityNanoseconds
             if quiet < Self.sweepNanoseconds {

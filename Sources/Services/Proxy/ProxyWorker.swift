@@ -35,7 +35,9 @@ final class ProxyWorker {
     static let recordBytesMax = 16 * 1024
 
     let index: Int
-    let kernel: Kernel
+    /// Not counted: it is looked at several times per burst, and `owner` keeps it.
+    unowned(unsafe) let kernel: Kernel
+    private let owner: Kernel
     let poller: Poller
     let shared: ProxyShared
     let mailbox: Mailbox<WorkerMessage>
@@ -50,7 +52,7 @@ final class ProxyWorker {
     private let scratch: UnsafeMutableRawPointer
 
     var snapshot: ProxySnapshot
-    var table = SessionTable()
+    let table = SessionTable()
     var timers = TimerHeap()
     /// The heap's first deadline, so that most wake-ups need not look at it.
     var nextTimerNanoseconds = UInt64.max
@@ -69,6 +71,7 @@ final class ProxyWorker {
     ) throws(SystemError) {
         self.index = index
         self.kernel = kernel
+        owner = kernel
         self.shared = shared
         self.snapshot = snapshot
         mailbox = shared.mailboxes[index]
@@ -100,9 +103,11 @@ final class ProxyWorker {
 
     /// One wake-up.
     func step() {
-        let timeout =
-            nextTimerNanoseconds == .max
-            ? -1 : timers.timeoutMilliseconds(nowNanoseconds: nowNanoseconds)
+        var timeout: Int32 = -1
+        if nextTimerNanoseconds != .max {
+            let left = nextTimerNanoseconds &- min(nextTimerNanoseconds, nowNanoseconds)
+            timeout = Int32(truncatingIfNeeded: min(left &+ 999_999, 3_600_000_000_000) / 1_000_000)
+        }
         let count = poller.wait(timeoutMilliseconds: timeout)
         nowNanoseconds = kernel.nowNanoseconds()
         counters.add(.wakeUps)
