@@ -41,6 +41,16 @@ package struct TimerHeap {
         return first
     }
 
+    /// For epoll_wait: milliseconds until `nanoseconds`, rounded up, an hour at most; 0 when it is
+    /// over, -1 for `.max`, which stands for no deadline.
+    @inline(always) package static func timeoutMilliseconds(
+        until nanoseconds: UInt64, now: UInt64
+    ) -> Int32 {
+        if nanoseconds == .max { return -1 }
+        guard nanoseconds > now else { return 0 }
+        return Int32(truncatingIfNeeded: min((nanoseconds - now - 1) / 1_000_000 + 1, 3_600_000))
+    }
+
     private mutating func sink() {
         var parent = 0
         while true {

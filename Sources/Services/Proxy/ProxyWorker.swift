@@ -103,11 +103,8 @@ final class ProxyWorker {
 
     /// One wake-up.
     func step() {
-        var timeout: Int32 = -1
-        if nextTimerNanoseconds != .max {
-            let left = nextTimerNanoseconds &- min(nextTimerNanoseconds, nowNanoseconds)
-            timeout = Int32(truncatingIfNeeded: min(left &+ 999_999, 3_600_000_000_000) / 1_000_000)
-        }
+        let timeout = TimerHeap.timeoutMilliseconds(
+            until: nextTimerNanoseconds, now: nowNanoseconds)
         let count = poller.wait(timeoutMilliseconds: timeout)
         nowNanoseconds = kernel.nowNanoseconds()
         counters.add(.wakeUps)
