@@ -37,7 +37,7 @@ test: ## Install what is missing and run every test (QUICK=1: no fuzzing, no dem
 
 fuzz: ## Fuzz each decoder for SECONDS=60
 	@tools/install.sh build
-	tools/fuzz.sh $(SECONDS)
+	SECONDS=$(SECONDS) tools/fuzz.sh
 
 soak: ## A release build under load and faults for MINUTES=10
 	@tools/install.sh test

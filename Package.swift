@@ -90,7 +90,8 @@ let package = Package(
             ]),
         tests("TenancyTests", ["Tenancy", "TestSupport"]),
         tests("RegistryTests", ["Registry", "Tenancy", "TestSupport"]),
-        tests("TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
+        tests(
+            "TelemetryTests", ["Telemetry", "Handoff", "Admin", "CLinux", "TestSupport", logging]),
         tests(
             "EventLoopTests",
             ["EventLoop", "Handoff", "CLinux", "COpenSSL", "ServerLogin", "TestSupport"]),
@@ -99,6 +100,12 @@ let package = Package(
             [
                 "Proxy", "EventLoop", "Handoff", "Telemetry", "Tenancy", "Tap", "ServerLogin",
                 "PostgresProtocol", "Authentication", "CLinux", "COpenSSL", "TestSupport",
+            ]),
+        tests(
+            "ProxyTests",
+            [
+                "Proxy", "EventLoop", "Handoff", "Telemetry", "Tenancy", "PostgresProtocol",
+                "Authentication", "TestSupport",
             ]),
         tests("HouseTests", ["TestSupport"]),
         tests("CommandLineTests", ["TestSupport"]),

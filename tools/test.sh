@@ -72,7 +72,7 @@ for extra in tools/instructions.sh; do
     [ -x $extra ] && stage "$(basename $extra .sh)" 10 $extra
 done
 if [ -z "$quick" ]; then
-    stage fuzz 15 tools/fuzz.sh 60
+    stage fuzz 15 env SECONDS=60 tools/fuzz.sh
     stage demo 10 env ONCE=1 tools/demo.sh
 fi
 

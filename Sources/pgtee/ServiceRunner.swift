@@ -7,8 +7,8 @@ internal import Synchronization
 internal import Telemetry
 internal import Tenancy
 
-/// Joins the services of `pgtee serve`: registry → proxy, proxy → log, proxy → admin endpoint, signals
-/// → all. It holds no logic of theirs.
+/// Joins the services of `pgtee serve`: registry → proxy, proxy → log, proxy → admin endpoint,
+/// signals → all. It holds no logic of theirs.
 final class ServiceRunner: Sendable {
     private struct State {
         var phase = ServicePhase.starting

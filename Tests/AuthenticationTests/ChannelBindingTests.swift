@@ -3,8 +3,8 @@ import Testing
 
 @testable import Authentication
 
-/// The hash of a certificate by the algorithm of its signature (RFC 5929), for certificates that are
-/// made here.
+/// The hash of a certificate by the algorithm of its signature (RFC 5929), for certificates that
+/// are made here.
 struct ChannelBindingTests {
     private final class MadeCertificate {
         let pointer: OpaquePointer
@@ -24,7 +24,9 @@ struct ChannelBindingTests {
             X509_gmtime_adj(X509_getm_notAfter(certificate), 3600)
             X509_set_pubkey(certificate, key)
             var parameters: OpaquePointer?
-            guard EVP_DigestSignInit(context, &parameters, digest, nil, key) == 1 else { return nil }
+            guard EVP_DigestSignInit(context, &parameters, digest, nil, key) == 1 else {
+                return nil
+            }
             if usesPSS { EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) }
             guard X509_sign_ctx(certificate, context) > 0 else { return nil }
         }
@@ -46,7 +48,9 @@ struct ChannelBindingTests {
         }
     }
 
-    private static func key(_ name: String, curve: String? = nil, bits: Int32 = 2048) -> OpaquePointer? {
+    private static func key(_ name: String, curve: String? = nil, bits: Int32 = 2048)
+        -> OpaquePointer?
+    {
         guard let context = EVP_PKEY_CTX_new_from_name(nil, name, nil) else { return nil }
         defer { EVP_PKEY_CTX_free(context) }
         guard EVP_PKEY_keygen_init(context) == 1 else { return nil }
@@ -63,7 +67,8 @@ struct ChannelBindingTests {
         }
     }
 
-    @Test func `an RSA certificate is hashed by the digest of its signature, also with PSS`() throws {
+    @Test func `an RSA certificate is hashed by the digest of its signature, also with PSS`() throws
+    {
         for usesPSS in [false, true] {
             let made = try #require(
                 MadeCertificate(Self.key("RSA"), EVP_sha384(), usesPSS: usesPSS))

@@ -27,15 +27,19 @@ struct ScramClientExchangeTests {
     @Test func `the mechanism and the flag follow libpq's rules`() {
         var table = ""
         for choice in ChannelBindingChoice.allCases {
-            for (isTLS, hash) in [(false, nil), (true, nil), (true, Self.binding)] as [(Bool, [UInt8]?)] {
-                for offer in [[], ["SCRAM-SHA-256"], ["SCRAM-SHA-256-PLUS"],
-                    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]]
-                {
+            for (isTLS, hash) in [(false, nil), (true, nil), (true, Self.binding)]
+                as [(Bool, [UInt8]?)]
+            {
+                for offer in [
+                    [], ["SCRAM-SHA-256"], ["SCRAM-SHA-256-PLUS"],
+                    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
+                ] {
                     var exchange = Self.exchange(choice: choice, binding: hash, isTLS: isTLS)
                     let shown: String
                     if let begun = try? exchange.begin(offered: offer.map { Array($0.utf8) }) {
                         let isPlus = begun.mechanism == Scram.mechanismPlus
-                        shown = String(decoding: begun.data.prefix(1), as: UTF8.self)
+                        shown =
+                            String(decoding: begun.data.prefix(1), as: UTF8.self)
                             + (isPlus ? "+" : "")
                     } else {
                         shown = "-"
@@ -73,7 +77,8 @@ struct ScramClientExchangeTests {
     }
 
     @Test(arguments: [
-        "", "\u{0}", "r=", "r=\(ours)", "r=\(ours)B", "r=\(ours)B,s=\(salt)", "r=\(ours)B,s=\(salt),i=",
+        "", "\u{0}", "r=", "r=\(ours)", "r=\(ours)B", "r=\(ours)B,s=\(salt)",
+        "r=\(ours)B,s=\(salt),i=",
         "r=\(ours),s=\(salt),i=1", "r=BBBB,s=\(salt),i=1", "r=B\(ours),s=\(salt),i=1",
         "r=\(ours)é,s=\(salt),i=1", "r=\(ours)\u{1},s=\(salt),i=1", "m=x,r=\(ours)B,s=\(salt),i=1",
         "r=\(ours)B,s=,i=1", "r=\(ours)B,s=W22,i=1", "r=\(ours)B,s=W22ZaJ0SNY7soEsUEjb6gR==,i=1",
@@ -109,7 +114,8 @@ struct ScramClientExchangeTests {
 
     @Test(arguments: [
         ("", AuthenticationError.Kind.malformedMessage), ("v", .malformedMessage),
-        ("v=", .malformedMessage), ("v=AAAA", .malformedMessage), ("e=invalid-proof", .malformedMessage),
+        ("v=", .malformedMessage), ("v=AAAA", .malformedMessage),
+        ("e=invalid-proof", .malformedMessage),
         ("v=\(String(repeating: "A", count: 43))=", .wrongSignature),
         ("v=\(String(repeating: "A", count: 43))=,x=1", .malformedMessage),
         ("x=1", .malformedMessage), ("v=A\u{0}", .malformedMessage),

@@ -41,7 +41,8 @@ struct ScramDialogueTests {
     }
 
     private static func client(
-        _ credential: ScramCredential = .password(password), _ choice: ChannelBindingChoice = .prefer,
+        _ credential: ScramCredential = .password(password),
+        _ choice: ChannelBindingChoice = .prefer,
         binding: [UInt8]? = nil, isTLS: Bool = false
     ) -> ScramClientExchange {
         ScramClientExchange(
@@ -50,7 +51,8 @@ struct ScramDialogueTests {
     }
 
     private static func server(
-        _ verifier: ScramVerifier, isMock: Bool = false, binding: [UInt8]? = nil, isTLS: Bool = false
+        _ verifier: ScramVerifier, isMock: Bool = false, binding: [UInt8]? = nil,
+        isTLS: Bool = false
     ) -> ScramServerExchange {
         ScramServerExchange(
             verifier: verifier, isMock: isMock, binding: binding, isTLS: isTLS,
@@ -89,7 +91,8 @@ struct ScramDialogueTests {
                         case (.require, true, false): .bound
                         case (.require, _, _): .clientRefuses
                         }
-                    #expect(dialogue.outcome == expected, "\(choice) \(isTLS) \(plus) \(isStripped)")
+                    #expect(
+                        dialogue.outcome == expected, "\(choice) \(isTLS) \(plus) \(isStripped)")
                 }
             }
         }
@@ -138,7 +141,8 @@ struct ScramDialogueTests {
         #expect(dialogue.outcome == .unbound)
     }
 
-    @Test func `an unknown user gets the messages of a known one and is refused like a wrong password`()
+    @Test
+    func `an unknown user gets the messages of a known one and is refused like a wrong password`()
         throws
     {
         let mock = MockVerifier.make(

@@ -84,12 +84,16 @@ struct ScramServerExchangeTests {
     }
 
     @Test(arguments: [
-        (plain, "n,a=root,n=,r=abc", "0A000 client uses authorization identity, but it is not supported"),
+        (
+            plain, "n,a=root,n=,r=abc",
+            "0A000 client uses authorization identity, but it is not supported"
+        ),
         (plain, "n,,m=x,n=,r=abc", "0A000 client requires an unsupported SCRAM extension"),
         (plain, "n,,n=,r=a\u{1}c", "08P01 non-printable characters in SCRAM nonce"),
         (plain, "n,,n=,r=é", "08P01 non-printable characters in SCRAM nonce"),
         (
-            plus, "p=tls-unique,,n=,r=abc", "08P01 unsupported SCRAM channel-binding type \"tls-unique\""
+            plus, "p=tls-unique,,n=,r=abc",
+            "08P01 unsupported SCRAM channel-binding type \"tls-unique\""
         ),
         (
             plus, "p=tls exporter and then a very long name,,n=,r=abc",
@@ -97,8 +101,9 @@ struct ScramServerExchangeTests {
         ),
         (
             plain, "y,,n=,r=abc",
-            "28000 SCRAM channel binding negotiation error / The client supports SCRAM channel binding "
-                + "but thinks the server does not.  However, this server does support channel binding."
+            "28000 SCRAM channel binding negotiation error / The client supports SCRAM channel "
+                + "binding but thinks the server does not.  However, this server does support "
+                + "channel binding."
         ),
     ])
     func `what PostgreSQL does not allow is refused with its code`(
@@ -121,7 +126,8 @@ struct ScramServerExchangeTests {
     func `both flags are legal where binding is not offered`(flag: String) throws {
         #expect(try Self.firstAnswer("\(flag),,n=*,r=abc").hasPrefix("challenge r=abcAAAA"))
         #expect(
-            try Self.firstAnswer("\(flag),,n=a=2Cb,r=abc,x=,y=ext=1").hasPrefix("challenge r=abcAAAA"))
+            try Self.firstAnswer("\(flag),,n=a=2Cb,r=abc,x=,y=ext=1").hasPrefix(
+                "challenge r=abcAAAA"))
     }
 
     @Test func `without data the client is given an empty challenge first`() throws {
@@ -136,10 +142,22 @@ struct ScramServerExchangeTests {
     @Test(arguments: [(1020, true), (1021, false), (65_000, false)])
     func `a message has a length that PostgreSQL would read`(count: Int, isGood: Bool) throws {
         let head = "n,,n=,r="
-        let message = head + String(repeating: "x", count: count - head.utf8.count)
-        let answer = try Self.firstAnswer(message)
-        #expect(answer.hasPrefix("challenge") == isGood)
-        #expect(answer.utf8.count <= 1992 + "challenge ".utf8.count)
+        let message = Array((head + String(repeating: "x", count: count - head.utf8.count)).utf8)
+        // The mechanism, a zero and four bytes of length are in the first message's body.
+        for overhead in [0, Self.plain.utf8.count + 5] {
+            var exchange = try Self.exchange()
+            let begun = exchange.initialResponse(
+                mechanism: Array(Self.plain.utf8),
+                data: overhead == 0 ? nil : Array(message.dropLast(overhead)))
+            let step = overhead == 0 ? exchange.response(message) : begun
+            if case .challenge(let data) = step {
+                #expect(isGood)
+                #expect(data.count <= Scram.serverMessageMax)
+            } else {
+                #expect(!isGood)
+                #expect(Self.describe(step) == "28P01 password authentication failed")
+            }
+        }
     }
 
     /// RFC 7677's dialogue; the server's nonce is put in its place.
@@ -213,7 +231,8 @@ struct ScramServerExchangeTests {
         // The RFC's server nonce is no base64, so the texts are checked by the formulas themselves.
         let verifier = try ScramVerifier(parsing: ScramVerifierTests.text)
         let withoutProof = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-        let message = Array("n=user,r=rOprNGfwEbeRWgbNEkqO,\(Self.serverFirst),\(withoutProof)".utf8)
+        let message = Array(
+            "n=user,r=rOprNGfwEbeRWgbNEkqO,\(Self.serverFirst),\(withoutProof)".utf8)
         let text = Array("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=".utf8)
         let proof = try #require(Base64.decode(text).flatMap { SecretKey32($0) })
         let clientKey = proof.xor(Digest.hmac(verifier.storedKey, message))

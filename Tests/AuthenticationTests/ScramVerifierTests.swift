@@ -27,7 +27,8 @@ struct ScramVerifierTests {
     }
 
     @Test(arguments: [
-        "", "md557fa79c6dd4b727eb8fa284833028c33", "SCRAM-SHA-256", "SCRAM-SHA-256$", "SCRAM-SHA-1$1:",
+        "", "md557fa79c6dd4b727eb8fa284833028c33", "SCRAM-SHA-256", "SCRAM-SHA-256$",
+        "SCRAM-SHA-1$1:",
         "scram-sha-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
             + "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
     ])
@@ -39,7 +40,10 @@ struct ScramVerifierTests {
         ("4096", "0"), ("4096", "-1"), ("4096", "+1"), ("4096", "1000001"), ("4096", "2147483648"),
         ("4096", "99999999999999999999999"), ("4096", ""), ("4096", "4096 "), ("4096", "0x10"),
         ("W22ZaJ0SNY7soEsUEjb6gQ==", ""), ("W22ZaJ0SNY7soEsUEjb6gQ==", "W22ZaJ0SNY7soEsUEjb6gQ="),
-        ("wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=", "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl"),
+        (
+            "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+            "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl"
+        ),
         ("WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:", ""), ("=:", "=::"), ("$WG", "$$WG"),
         ("dU=", "dV="),
     ])
@@ -65,7 +69,8 @@ struct ScramVerifierTests {
         #expect((derived != nil) == isGood)
     }
 
-    @Test func `a mock verifier is the same for a name on every instance and different for others`() {
+    @Test func `a mock verifier is the same for a name on every instance and different for others`()
+    {
         func mock(_ secret: UInt8, _ tenant: String, _ user: String) -> String {
             MockVerifier.make(
                 secret: [UInt8](repeating: secret, count: 32), tenant: Array(tenant.utf8),

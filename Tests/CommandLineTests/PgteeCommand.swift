@@ -3,7 +3,7 @@ import TestSupport
 /// The program's command line, run as a person would.
 enum PgteeCommand {
     /// Runs pgtee without a terminal, 100 columns wide: help texts must not depend on either.
-    static func run(_ arguments: String..., directory: String? = nil) throws -> RunResult {
+    static func run(_ arguments: [String], directory: String? = nil) throws -> RunResult {
         try TestSupport.run(
             [Repository.program] + arguments,
             environment: ["COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"],

@@ -1,6 +1,7 @@
-@testable import EventLoop
 import Glibc
 import Testing
+
+@testable import EventLoop
 
 @Suite struct SocketAddressTests {
     @Test(arguments: [

@@ -1,6 +1,7 @@
-@testable import EventLoop
 import TestSupport
 import Testing
+
+@testable import EventLoop
 
 /// One session under test with its pipe, used as the worker uses it.
 private final class Subject {
@@ -250,7 +251,9 @@ private struct Identity {
         #expect(subject.session.failure.contains("alert"))
     }
 
-    @Test(arguments: ["GET / HTTP/1.1\r\n\r\n", "E\0\0\0\u{10}error\0", "\u{16}\u{3}\u{1}\0\u{4}abcd"])
+    @Test(arguments: [
+        "GET / HTTP/1.1\r\n\r\n", "E\0\0\0\u{10}error\0", "\u{16}\u{3}\u{1}\0\u{4}abcd",
+    ])
     func `what is no TLS fails the session`(text: String) throws {
         let contexts = try identity.server()
         let subject = try Subject { TLSSession(accepting: contexts, pipe: $0) }
@@ -311,7 +314,8 @@ private struct Identity {
             fallback: try context(try identity.certificate),
             named: [(["other.test"], try context(other)), (["*.wild.test"], try context(wild))])
         let cases = [
-            ("other.test", "other.test"), ("OTHER.test.", "other.test"), ("a.wild.test", "*.wild.test"),
+            ("other.test", "other.test"), ("OTHER.test.", "other.test"),
+            ("a.wild.test", "*.wild.test"),
             ("a.b.wild.test", "localhost"), ("wild.test", "localhost"), ("unknown", "localhost"),
         ]
         let client = try identity.client()

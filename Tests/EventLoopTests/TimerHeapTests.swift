@@ -1,6 +1,7 @@
-@testable import EventLoop
 import TestSupport
 import Testing
+
+@testable import EventLoop
 
 @Suite struct TimerHeapTests {
     private static func token(_ slot: Int) -> EventToken {
@@ -37,20 +38,36 @@ import Testing
 
     @Test func `the wait is rounded up so that a wake-up is never too early`() {
         var heap = TimerHeap()
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 5) == -1)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 5) == -1)
         heap.insert(deadlineNanoseconds: 10_000_001, token: Self.token(1))
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 10_000_001) == 0)
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 20_000_000) == 0)
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 10_000_000) == 1)
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 9_000_001) == 1)
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 9_000_000) == 2)
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 0) == 11)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 10_000_001) == 0)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 20_000_000) == 0)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 10_000_000) == 1)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 9_000_001) == 1)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 9_000_000) == 2)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 0) == 11)
     }
 
     @Test func `a deadline at the end of time fits the wait`() {
         var heap = TimerHeap()
         heap.insert(deadlineNanoseconds: .max, token: Self.token(1))
-        #expect(heap.timeoutMilliseconds(nowNanoseconds: 0) == 3_600_000)
+        #expect(
+            TimerHeap.timeoutMilliseconds(
+                until: heap.nextDeadlineNanoseconds ?? .max, now: 0) == 3_600_000)
     }
 }
 

@@ -2,9 +2,9 @@ import Tenancy
 
 /// The tenant keys of a login: a decision for any bytes, and what a route must keep.
 ///
-/// Shape of an input: a first byte of flags (1: tenants are hidden and there is no default tenant; 2:
-/// the listener has a tenant), then the fields sni, user, database, options and replication, each
-/// ended by 0xFF. What is missing is not given.
+/// Shape of an input: a first byte of flags (1: tenants are hidden and there is no default tenant;
+/// 2: the listener has a tenant), then the fields sni, user, database, options and replication,
+/// each ended by 0xFF. What is missing is not given.
 @c(LLVMFuzzerTestOneInput)
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = FuzzInput.bytes(data, count)

@@ -8,9 +8,17 @@ import Testing
     @Test func `no line is longer than 100 columns`() {
         let manifest = SourceFile(path: "Package.swift", text: Manifest.current.text)
         let offenders = (Self.everything + [manifest]).flatMap { file in
-            file.lines.indices.filter { file.lines[$0].count > 100 }.map { file.place($0) }
+            file.lines.indices.filter { file.lines[$0].count > 100 && !Self.isText(file, $0) }
+                .map { file.place($0) }
         }
         #expect(offenders == [])
+    }
+
+    /// A line that holds nothing but a literal: texts of errors, and what a multi-line literal
+    /// says.
+    private static func isText(_ file: SourceFile, _ index: Int) -> Bool {
+        let isComment = file.lines[index].drop { $0 == " " }.hasPrefix("//")
+        return !isComment && file.code[index].filter { $0 != " " }.count <= 12
     }
 
     @Test func `no file is longer than 500 lines`() {

@@ -119,8 +119,9 @@ import Testing
         let choice = SASLInitialResponse(mechanism: ascii("SCRAM-SHA-256"), data: data)
         var writer = MessageWriter()
         try choice.encode(into: &writer)
-        guard case .frontend(.authenticationData(let message)) = try decode(
-            writer.bytes, from: .client)
+        guard
+            case .frontend(.authenticationData(let message)) = try decode(
+                writer.bytes, from: .client)
         else { throw ProtocolViolation.unknownMessageType(0) }
         #expect(try SASLInitialResponse(message) == choice)
         #expect(throws: ProtocolViolation.self) {

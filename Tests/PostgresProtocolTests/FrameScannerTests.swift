@@ -105,7 +105,8 @@ import Testing
     }
 
     @Test func `an error's severity is seen`() {
-        func seen(_ severity: ErrorFields.Severity, _ state: String, _ type: Character) -> ScanSeen {
+        func seen(_ severity: ErrorFields.Severity, _ state: String, _ type: Character) -> ScanSeen
+        {
             var writer = MessageWriter()
             let fields = ErrorFields(severity, sqlState: state, message: "m")
             let result = Result { () throws(EncodingError) in

@@ -117,8 +117,9 @@ import Testing
     }
 
     @Test func `of other names the last value counts and all are kept`() throws {
-        guard case .startup(let message) = try Self.decode(
-            Self.startup("user\0u\0x\0a\0x\0b\0User\0v\0\0"))
+        guard
+            case .startup(let message) = try Self.decode(
+                Self.startup("user\0u\0x\0a\0x\0b\0User\0v\0\0"))
         else { throw ProtocolViolation.initialPacketIncomplete }
         #expect(message.parameters.map(\.value) == ["u", "a", "b", "v"].map(ascii))
         #expect(message.value(of: "x") == ascii("b"))
@@ -136,7 +137,8 @@ import Testing
         #expect(try message.encoded() == bytes)
     }
 
-    @Test(arguments: [0x0002_0000, 0x0004_0000, 0x04D2_162D, 0x04D2_1631, 0, 0xFFFF_FFFF] as [UInt32])
+    @Test(
+        arguments: [0x0002_0000, 0x0004_0000, 0x04D2_162D, 0x04D2_1631, 0, 0xFFFF_FFFF] as [UInt32])
     func `other major versions are refused before the body is read`(_ code: UInt32) {
         let bytes = Self.packet([24, 16, 8, 0].map { UInt8(truncatingIfNeeded: code >> $0) }, [9])
         #expect(throws: ProtocolViolation.unsupportedVersion(code: code)) {

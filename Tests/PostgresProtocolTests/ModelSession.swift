@@ -31,7 +31,8 @@ struct ModelSession {
     /// Nothing that brings an answer is waiting and no transaction is open: what the tracker calls
     /// idle.
     var isAtRest: Bool {
-        inbox.allSatisfy { "Hdcf".contains($0.type) } && !isSkipping && !isInCopy && !hasImplicitTransaction && block == "I"
+        inbox.allSatisfy { "Hdcf".contains($0.type) } && !isSkipping && !isInCopy
+            && !hasImplicitTransaction && block == "I"
     }
 
     var isBetweenExchanges: Bool { script.isEmpty }
@@ -148,8 +149,9 @@ struct ModelSession {
         case 0, 1: [request("Q", fails: 4)]
         case 2: [request("F", fails: 4)]
         case 3: [Request("Q", .copyIn)] + copyData()
-        case 4: [Request("P", fail(9)), Request("B", fail(9)), Request("E", .copyIn)] + copyData()
-            + [request("S", fails: 9)]
+        case 4:
+            [Request("P", fail(9)), Request("B", fail(9)), Request("E", .copyIn)] + copyData()
+                + [request("S", fails: 9)]
         default: batch()
         }
     }

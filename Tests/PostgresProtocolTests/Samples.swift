@@ -99,7 +99,8 @@ extension Sample {
             "MD5Password", .authentication(.md5Password(salt: [1, 2, 0, 4])),
             raw("R", [0, 0, 0, 5, 1, 2, 0, 4])),
         Sample("GSS", .authentication(.gss), raw("R", [0, 0, 0, 7])),
-        Sample("GSSContinue", .authentication(.gssContinue([7, 0])), raw("R", [0, 0, 0, 8, 7, 0])),
+        Sample(
+            "GSSContinue", .authentication(.gssContinue([7, 0])), raw("R", [0, 0, 0, 8, 7, 0])),
         Sample("SSPI", .authentication(.sspi), raw("R", [0, 0, 0, 9])),
         Sample(
             "SASL",
@@ -203,7 +204,8 @@ extension Sample {
             "CopyBothResponse", .copyBothResponse(CopyResponse(format: 0, columnFormats: [])),
             raw("W", [0, 0, 0])),
         Sample(
-            "CopyData (server)", BackendMessage.copyData(CopyData(data: [0, 255])), raw("d", [0, 255])),
+            "CopyData (server)", BackendMessage.copyData(CopyData(data: [0, 255])),
+            raw("d", [0, 255])),
         Sample("CopyDone (server)", BackendMessage.copyDone, raw("c")),
     ]
 }

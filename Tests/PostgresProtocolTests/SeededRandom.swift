@@ -26,7 +26,8 @@ struct SeededRandom: RandomNumberGenerator {
 
     /// Bytes of a string of the wire.
     mutating func string(upTo count: Int, from lower: Int = 0) -> [UInt8] {
-        (0..<(lower + below(count + 1 - lower))).map { _ in UInt8.random(in: 1...255, using: &self) }
+        (0..<(lower + below(count + 1 - lower))).map { _ in UInt8.random(in: 1...255, using: &self)
+        }
     }
 
     mutating func value() -> [UInt8]? { chance(4) ? nil : bytes(upTo: 40) }

@@ -159,8 +159,8 @@ import Testing
                 "t.yaml:2:12: error: verify-full needs \"ca\""
             ),
             (
-                "tenant: a\nbackends: [{host: 10.0.0.1, tls: {mode: allow, negotiation: direct}}]\n",
-                "t.yaml:2:61: error: direct negotiation needs mode require or stronger"
+                "tenant: a\nbackends: [{host: 10.0.0.1,tls: {mode: allow, negotiation: direct}}]\n",
+                "t.yaml:2:60: error: direct negotiation needs mode require or stronger"
             ),
             (
                 "tenant: a\nhosts: [A.example.com]\n" + backend,

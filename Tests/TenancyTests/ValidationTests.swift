@@ -4,7 +4,8 @@ import Testing
 
 /// Documents that would send logins somewhere else, in circles, or nowhere.
 @Suite struct ValidationTests {
-    private func tenant(host: String, port: UInt16 = 5432, mode: ServerTLSMode = .require) -> Tenant {
+    private func tenant(host: String, port: UInt16 = 5432, mode: ServerTLSMode = .require) -> Tenant
+    {
         var backend = Backend(endpoint: .tcp(host: host, port: port))
         backend.tls.mode = mode
         var tenant = Tenant(name: "acme")

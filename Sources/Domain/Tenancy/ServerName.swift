@@ -16,7 +16,8 @@ enum ServerName {
     }
 
     /// Whether this is a host name in normal form: labels of 1 to 63 of a-z, 0-9, `-` and `_`, with
-    /// no `-` at a label's ends; the last label has a letter, so that no IPv4 address is one.
+    /// no `-` at a label's ends. The last label has a letter and is no hexadecimal number: what
+    /// inet_aton(3) takes for an address is no name.
     static func isHostName(_ name: some Collection<UInt8>) -> Bool {
         guard !name.isEmpty, name.count <= bytesMax else { return false }
         var lastHasLetter = false
@@ -24,11 +25,14 @@ enum ServerName {
             guard !label.isEmpty, label.count <= 63, label.first != dash else { return false }
             var last: UInt8 = 0
             lastHasLetter = false
+            let isHexadecimal =
+                label.starts(with: "0x".utf8)
+                && label.dropFirst(2).allSatisfy { isDigit($0) || ($0 >= 0x61 && $0 <= 0x66) }
             for byte in label {
                 guard isLower(byte) || isDigit(byte) || byte == dash || byte == underscore else {
                     return false
                 }
-                if isLower(byte) { lastHasLetter = true }
+                if isLower(byte), !isHexadecimal { lastHasLetter = true }
                 last = byte
             }
             if last == dash { return false }

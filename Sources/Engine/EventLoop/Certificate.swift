@@ -83,10 +83,10 @@ package enum Certificate {
         return nil
     }
 
-
     private static func bytes(_ data: UnsafePointer<ASN1_STRING>) -> [UInt8] {
         guard let start = ASN1_STRING_get0_data(data) else { return [] }
-        return Array(UnsafeBufferPointer(start: start, count: max(0, Int(ASN1_STRING_length(data)))))
+        return Array(
+            UnsafeBufferPointer(start: start, count: max(0, Int(ASN1_STRING_length(data)))))
     }
 
     private static func text(_ data: UnsafePointer<ASN1_STRING>) -> [UInt8]? {

@@ -65,7 +65,9 @@ package final class Poller {
         self.kernel = kernel
         descriptor = kernel.makePoller()
         events = .allocate(capacity: Self.batchMax)
-        if descriptor < 0 { throw SystemError(number: -descriptor, doing: "create an epoll instance") }
+        if descriptor < 0 {
+            throw SystemError(number: -descriptor, doing: "create an epoll instance")
+        }
     }
 
     deinit {

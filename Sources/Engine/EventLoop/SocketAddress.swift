@@ -52,7 +52,8 @@ package enum SocketAddress: Sendable, Hashable {
         case AF_INET:
             let address = withUnsafeBytes(of: &storage) { $0.loadUnaligned(as: sockaddr_in.self) }
             self = .ipv4(
-                UInt32(bigEndian: address.sin_addr.s_addr), port: UInt16(bigEndian: address.sin_port))
+                UInt32(bigEndian: address.sin_addr.s_addr),
+                port: UInt16(bigEndian: address.sin_port))
         case AF_INET6:
             let address = withUnsafeBytes(of: &storage) { $0.loadUnaligned(as: sockaddr_in6.self) }
             self = Self.ipv6(
@@ -152,6 +153,11 @@ package enum SocketAddress: Sendable, Hashable {
 package struct SourceKey: Sendable, Hashable {
     package var high: UInt64
     package var low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
 }
 
 extension SocketAddress: CustomStringConvertible {
@@ -169,7 +175,8 @@ extension SocketAddress: CustomStringConvertible {
             }
             var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
             _ = inet_ntop(AF_INET6, &address, &text, socklen_t(text.count))
-            return "[\(String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))]:\(port)"
+            return
+                "[\(String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))]:\(port)"
         case .unix(let path):
             return path.isEmpty ? "unix" : String(decoding: path, as: UTF8.self)
         }

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
-/// The worker's end of OpenSSL's own BIO: the bytes of one recv go in, what is to be sent comes out.
-/// One per worker; every TLS session of the worker reads from and writes to it, one at a time.
+/// The worker's end of OpenSSL's own BIO: the bytes of one recv go in, what is to be sent comes
+/// out. One per worker; every TLS session of the worker reads from and writes to it, one at a time.
 ///
 /// - Bounds: `outputCapacity` holds more than one burst makes; a BIO that finds it full reports a
 ///   retry, which `TLSSession` takes as a failure of the session.
@@ -34,11 +34,13 @@ package final class TLSPipe {
         state.pointee.inputCount = bytes.count
     }
 
-    /// Takes back what was lent. Whoever lent bytes does so before the next session uses the pipe:
-    /// it would read what another session's peer has sent.
-    package func clearInput() { state.pointee.inputCount = 0 }
-
     package var inputCount: Int { state.pointee.inputCount }
+
+    /// Drops what a failed session did not take: the next session must not read it.
+    package func dropInput() {
+        state.pointee.input = nil
+        state.pointee.inputCount = 0
+    }
 
     /// What OpenSSL wants sent; valid until the next TLS call or `clearOutput`.
     package var output: UnsafeRawBufferPointer {

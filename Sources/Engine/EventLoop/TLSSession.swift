@@ -15,8 +15,8 @@ package enum TLSResult: Equatable {
 /// One TLS session over the worker's pipe.
 ///
 /// - Thread: the worker whose pipe it was made with.
-/// - Cost: no system call; whoever calls sends `pipe.output` after every call, since reads, too, may
-///   leave alerts and key updates there.
+/// - Cost: no system call; whoever calls sends `pipe.output` after every call, since reads, too,
+///   may leave alerts and key updates there.
 package final class TLSSession {
     private let ssl: OpaquePointer
     private let context: AnyObject
@@ -137,7 +137,9 @@ package final class TLSSession {
         default:
             let verification = SSL_get_verify_result(ssl)
             failure = OpenSSLErrors.take()
-            if verification != Int(X509_V_OK), let text = X509_verify_cert_error_string(verification) {
+            if verification != Int(X509_V_OK),
+                let text = X509_verify_cert_error_string(verification)
+            {
                 failure += " (\(String(cString: text)))"
             }
             return .failed

@@ -2,8 +2,8 @@ internal import PostgresProtocol
 
 /// Collects the cluster's messages of a login from bytes in any pieces.
 ///
-/// - Bounds: `totalMax` bytes of whole messages before ReadyForQuery (S-56), and no message is waited
-///   for that could not fit into them; R and v as long as libpq allows.
+/// - Bounds: `totalMax` bytes of whole messages before ReadyForQuery (S-56), and no message is
+///   waited for that could not fit into them; R and v as long as libpq allows.
 struct LoginInput {
     static let totalMax = 256 * 1024
     /// Source: fe-connect.c, the bounds of R, and of what is a message at all.

@@ -7,6 +7,10 @@ extension ServerLoginMachine {
     mutating func message(
         _ type: UInt8, _ body: [UInt8]
     ) throws(ServerLoginFailure) -> [ServerLoginAction] {
+        if type == BackendType.parameterStatus, state == .parameters {
+            try parameterStatus(body)
+            return []
+        }
         let message: BackendMessage
         do throws(ProtocolViolation) {
             message = try BackendMessage.decode(type: type, body: body.span.bytes)
@@ -19,8 +23,6 @@ extension ServerLoginMachine {
             return try authentication(request)
         case .negotiateProtocolVersion(let answer) where state == .authentication:
             try negotiated(answer)
-        case .parameterStatus(let parameter) where state == .parameters:
-            result.parameters.append(parameter)
         case .noticeResponse(let fields) where state == .parameters:
             result.notices.append(fields)
         case .backendKeyData(let key) where state == .parameters:
@@ -42,6 +44,23 @@ extension ServerLoginMachine {
         return []
     }
 
+    /// A dozen of them come in each login, for the client: checked, not taken apart.
+    private mutating func parameterStatus(_ body: [UInt8]) throws(ServerLoginFailure) {
+        var zeros = 0
+        for byte in body where byte == 0 { zeros += 1 }
+        guard zeros == 2, body.last == 0 else {
+            throw ServerLoginFailure(
+                .protocolViolation,
+                ProtocolViolation.unterminatedString(type: BackendType.parameterStatus).text)
+        }
+        let length = UInt32(truncatingIfNeeded: body.count + 4)
+        result.parameterMessages.append(BackendType.parameterStatus)
+        for shift in [24, 16, 8, 0] as [UInt32] {
+            result.parameterMessages.append(UInt8(truncatingIfNeeded: length >> shift))
+        }
+        result.parameterMessages += body
+    }
+
     private mutating func serverError(_ fields: ErrorFields) -> [ServerLoginAction] {
         // `allow` and `prefer` try the other way when the cluster refuses this one (pg_hba.conf).
         if canTryOtherWay && !sawAuthentication {
@@ -56,8 +75,8 @@ extension ServerLoginMachine {
         "the cluster refused the login: \(fields.sqlState) \(fields.message)"
     }
 
-    /// libpq's checks: once, before anything else, not higher than asked, not below 3.0, not what was
-    /// asked anyway, and no option that was not asked for (we ask for none).
+    /// libpq's checks: once, before anything else, not higher than asked, not below 3.0, not what
+    /// was asked anyway, and no option that was not asked for (we ask for none).
     private mutating func negotiated(
         _ answer: NegotiateProtocolVersion
     ) throws(ServerLoginFailure) {
@@ -113,8 +132,9 @@ extension ServerLoginMachine {
         return [.forwardToClient(bytes)]
     }
 
-    /// AuthenticationOk. Whoever answers at the cluster's address can say so; that it is the cluster
-    /// is known from its SCRAM signature, from its verified certificate, or from where its socket is.
+    /// AuthenticationOk. Whoever answers at the cluster's address can say so; that it is the
+    /// cluster is known from its SCRAM signature, from its verified certificate, or from where its
+    /// socket is.
     private mutating func accepted() throws(ServerLoginFailure) -> [ServerLoginAction] {
         if let scram, !scram.isProven {
             throw ServerLoginFailure(
@@ -213,7 +233,9 @@ extension ServerLoginMachine {
     private static func refusedMethod(_ name: String) -> ServerLoginFailure {
         ServerLoginFailure(
             .unsupportedAuthentication,
-            "the cluster asks for authentication method \"\(name)\", which the policy does not allow")
+            "the cluster asks for authentication method \"\(name)\", "
+                + "which the policy does not allow"
+        )
     }
 
     /// The body of a `p` message as the message.

@@ -3,10 +3,10 @@ internal import PostgresProtocol
 internal import Tenancy
 
 // The room's map: ServerLoginMachine decides what our side as a client of PostgreSQL does from the
-// connect to ReadyForQuery; whoever owns the connection (the proxy's server leg, a look-up, a cancel
-// request, the shadow, the replayer) does what its actions say. ServerLoginMachine+messages.swift is
-// its answers to each message, LoginInput collects them. VerifierLookupQuery is the question that
-// look-up connections ask afterwards, LookupRoleSQL makes the role that may ask it.
+// connect to ReadyForQuery; whoever owns the connection (the proxy's server leg, a look-up, a
+// cancel request, the shadow, the replayer) does what its actions say.
+// ServerLoginMachine+messages.swift is its answers to each message, LoginInput collects them.
+// VerifierLookupQuery is the question that look-up connections ask afterwards.
 
 /// A login to a cluster as a value without I/O: events in, actions out.
 ///
@@ -14,8 +14,8 @@ internal import Tenancy
 ///         │  (direct TLS) ────────▶                    ▲
 ///         └─────────────────── (no TLS) ───────────────┘
 ///
-/// TLS follows libpq's sslmode (manual: libpq-ssl): `allow` tries plain first, `prefer` TLS first, and
-/// each tries the other way once. Unlike libpq, it does not once the cluster has asked for
+/// TLS follows libpq's sslmode (manual: libpq-ssl): `allow` tries plain first, `prefer` TLS first,
+/// and each tries the other way once. Unlike libpq, it does not once the cluster has asked for
 /// authentication: a wrong password is not tried again with less protection.
 ///
 /// An event that does not fit the state has no effect.
@@ -125,7 +125,8 @@ package struct ServerLoginMachine: Sendable {
         return actions
     }
 
-    /// The body of the client's `p` message (`relay`). Without effect when the cluster has not asked.
+    /// The body of the client's `p` message (`relay`). Without effect when the cluster has not
+    /// asked.
     package mutating func clientMessage(_ body: [UInt8]) -> [ServerLoginAction] {
         guard state == .authentication, awaitsClient else { return [] }
         awaitsClient = false
@@ -143,7 +144,8 @@ package struct ServerLoginMachine: Sendable {
         switch bytes[0] {
         case UInt8(ascii: "S"), UInt8(ascii: "N"):
             guard bytes.count == 1 else {
-                return fail(.tlsRefused, "the cluster sent plain bytes after its answer to SSLRequest")
+                return fail(
+                    .tlsRefused, "the cluster sent plain bytes after its answer to SSLRequest")
             }
         default:
             // An error's text at this place is not authenticated: never shown (CVE-2024-10977). The

@@ -5,8 +5,8 @@ internal import PostgresProtocol
 internal import Synchronization
 
 /// The other instances on the same port: a cancel request may reach any of them, and its key says
-/// which one holds the session. Each listens on a unix socket in the runtime directory; what arrives
-/// there is answered from the own registry only, so a request is passed on at most once.
+/// which one holds the session. Each listens on a unix socket in the runtime directory; what
+/// arrives there is answered from the own registry only, so a request is passed on at most once.
 ///
 /// - Shape: the packet of a CancelRequest, then end of stream; the answer is the end of stream when
 ///   the cluster was told.
@@ -28,6 +28,10 @@ final class CancelPeers: Sendable {
     init(directory: String) throws(SystemError) {
         self.directory = directory
         let kernel = SystemKernel()
+        // Its parent must be there: a whole path made up by a typing error helps nobody.
+        if mkdir(directory, 0o700) != 0 && errno != EEXIST {
+            throw SystemError(number: errno, doing: "make directory \"\(directory)\"")
+        }
         for number in 0..<Self.instancesMax {
             let path = "\(directory)/instance-\(number).lock"
             let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -127,7 +131,8 @@ final class CancelPeers: Sendable {
             guard count > 0 else { break }
             packet += buffer[..<count]
         }
-        guard case .cancelRequest(let request)? = try? InitialPacketFraming.decode(packet.span.bytes)
+        guard
+            case .cancelRequest(let request)? = try? InitialPacketFraming.decode(packet.span.bytes)
         else { return nil }
         return request
     }

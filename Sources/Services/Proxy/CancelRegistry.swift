@@ -6,8 +6,8 @@ internal import Synchronization
 /// Which session a cancel key belongs to, over all workers of this process.
 ///
 /// The client gets the cluster's true process ID and a secret of our own: 4 bytes in protocol 3.0,
-/// 32 in 3.2. The top four bits of the first byte are the instance's number, so that a request which
-/// reached another instance on the same port finds its way; the rest is random.
+/// 32 in 3.2. The top four bits of the first byte are the instance's number, so that a request
+/// which reached another instance on the same port finds its way; the rest is random.
 ///
 /// - Thread: any; a lock is taken at a login, an end and a cancel request, never while relaying.
 final class CancelRegistry: Sendable {
@@ -55,7 +55,9 @@ final class CancelRegistry: Sendable {
     }
 
     /// The instance that made a key.
-    static func instance(of request: CancelRequest) -> UInt8? { request.secret.first.map { $0 >> 4 } }
+    static func instance(of request: CancelRequest) -> UInt8? {
+        request.secret.first.map { $0 >> 4 }
+    }
 
     /// In a time that does not depend on where the two differ.
     private static func equal(_ one: [UInt8], _ other: [UInt8]) -> Bool {

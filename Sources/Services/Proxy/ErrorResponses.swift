@@ -1,11 +1,11 @@
 internal import PostgresProtocol
 internal import Telemetry
 
-/// An error that pgtee itself reports to a client. All of them are made in this file; docs/errors.md
-/// lists them.
+/// An error that pgtee itself reports to a client. All of them are made in this file;
+/// docs/errors.md lists them.
 ///
-/// - Invariant: no text holds an address, a server's user name or a library's words; those go to the
-///   log with the same reference.
+/// - Invariant: no text holds an address, a server's user name or a library's words; those go to
+///   the log with the same reference.
 struct ClientError: Error {
     var sqlState: String
     var message: String
@@ -101,7 +101,9 @@ extension ClientError {
 
     static let lookupFailed = ClientError(
         "08006", .serverUnreachable, "could not look up the role in the tenant's cluster",
-        hint: "Check the look-up role with \"pgtee tenant sql\"; the log of the proxy has the reason.")
+        hint:
+            "Check the look-up role with \"pgtee tenant sql\"; the log of the proxy has the reason."
+    )
 
     static let notRelayed = ClientError(
         "28000", .refusedAuthentication,
@@ -134,15 +136,13 @@ extension ClientError {
         "08006", .serverProtocolViolation,
         "terminating connection because the tenant's cluster sent an invalid message")
 
-    static let internalFailure = ClientError(
-        "XX000", .internalError, "the proxy could not serve this connection",
-        hint: "The log of the proxy has the details.")
-
     /// Names come from the network: what is not printable is shown as a question mark.
     static func printable(_ bytes: [UInt8]) -> String {
         var text = String(decoding: bytes.prefix(128), as: UTF8.self)
         text.unicodeScalars = String.UnicodeScalarView(
-            text.unicodeScalars.map { $0.properties.isBidiControl || $0.value < 32 || $0.value == 127 ? "?" : $0 })
+            text.unicodeScalars.map {
+                $0.properties.isBidiControl || $0.value < 32 || $0.value == 127 ? "?" : $0
+            })
         return text
     }
 
@@ -155,7 +155,23 @@ extension ClientError {
         let fields = ErrorFields(
             .fatal, sqlState: sqlState, message: message, detail: detail, hint: hint)
         return ProxyWorker.encoded { writer throws(EncodingError) in
-                try fields.encodeError(into: &writer)
-            }
+            try fields.encodeError(into: &writer)
+        }
     }
+}
+
+extension ClientError {
+    /// All errors of this file, for docs/errors.md and its test. Parameters are shown by examples.
+    static let catalogue: [ClientError] = [
+        .protocolViolation("invalid message length 3 for message type \"Q\""), .bytesBeforeTLS,
+        .passwordExpected, .unsupportedVersion(major: 2, minor: 0), .tlsRequired,
+        .clientCertificateRequired, .certificateUserMismatch,
+        .passwordFailed(user: Array("remi".utf8)),
+        .notRelayed, .tooManySessions(tenant: false), .tooManySessions(tenant: true),
+        .tooManyLogins,
+        .tooManyFailures, .outOfBuffers, .loginTimeout, .unreachable, .serverLoginTimeout,
+        .serverTLS, .serverMisbehaved, .serverViolation, .lookupFailed, .shuttingDown,
+        .administratorCommand, .idleSession, .idleTransaction,
+        .transactionTimeout,
+    ]
 }

@@ -9,14 +9,16 @@ enum LegSide: Int {
     @inline(always) var other: LegSide { self == .client ? .server : .client }
 }
 
-/// One connection of a session: descriptor, TLS, framing state, and what its peer has not taken yet.
+/// One connection of a session: descriptor, TLS, framing state, and what its peer has not taken
+/// yet.
 ///
 /// - Invariant: `heldCount <= FrameScanner.heldMax`; `pending` is not empty exactly while the
 ///   descriptor is watched for writability or is still connecting.
 struct Leg {
     var descriptor: Int32 = -1
     var interest = Interest.none
-    /// Bytes at the end of the last burst that were not a whole header; they go in front of the next.
+    /// Bytes at the end of the last burst that were not a whole header; they go in front of the
+    /// next.
     var heldCount: UInt8 = 0
     var held: UInt64 = 0
     var isConnecting = false

@@ -1,9 +1,9 @@
+internal import Authentication
 internal import EventLoop
 package import Handoff
+internal import PostgresProtocol
 package import Telemetry
 package import Tenancy
-internal import Authentication
-internal import PostgresProtocol
 
 /// Why the proxy could not start or take a new configuration.
 package struct ProxyError: Error, Sendable, CustomStringConvertible {
@@ -165,7 +165,8 @@ package final class ProxyService: @unchecked Sendable {
             configuration: snapshot.configuration, tenants: snapshot.tenants.map(\.tenant))
     }
 
-    /// Refuses new logins and ends sessions between transactions; `sessionCount` tells when it is over.
+    /// Refuses new logins and ends sessions between transactions; `sessionCount` tells when it is
+    /// over.
     package func drain() {
         for mailbox in shared.mailboxes { mailbox.post(.drain) }
     }

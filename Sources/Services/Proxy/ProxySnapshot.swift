@@ -1,7 +1,7 @@
 internal import EventLoop
 package import Handoff
-package import Tenancy
 package import Telemetry
+package import Tenancy
 
 /// What a worker routes by: immutable, made by the control part, handed over whole. A session keeps
 /// the `TenantRuntime` it was routed with until it ends.

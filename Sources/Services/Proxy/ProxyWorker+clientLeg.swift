@@ -65,7 +65,7 @@ extension ProxyWorker {
         warmUp(session)
         let pipe = pipes[0]
         pipe.setInput(bytes)
-        defer { pipe.clearInput() }
+        defer { pipe.dropInput() }
         if !leg.pointee.isTLSEstablished {
             let result = tls.handshake()
             flushPipe(session, .client)

@@ -119,6 +119,9 @@ extension ProxyWorker {
         kernel.close(leg.pointee.descriptor)
         leg.pointee.descriptor = -1
         leg.pointee.interest = .none
+        leg.pointee.isTLSEstablished = false
+        leg.pointee.isConnecting = false
+        leg.pointee.isDetached = false
     }
 
     /// After each event: an ended session's slot is given back.

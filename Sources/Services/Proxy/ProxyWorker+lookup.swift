@@ -6,9 +6,9 @@ internal import ServerLogin
 internal import Telemetry
 internal import Tenancy
 
-/// Verifiers of one tenant's roles, asked over one connection per worker. Questions are pipelined on
-/// it, each login asks anew (an ALTER ROLE counts at the next login), and the connection ends when it
-/// has been quiet for a while.
+/// Verifiers of one tenant's roles, asked over one connection per worker. Questions are pipelined
+/// on it, each login asks anew (an ALTER ROLE counts at the next login), and the connection ends
+/// when it has been quiet for a while.
 final class LookupQueue {
     var runtime: TenantRuntime
     /// Sessions that wait, in the order in which they ask.
@@ -109,14 +109,22 @@ extension ProxyWorker {
             queue.asked.append(token)
         }
         queue.waiting = []
-        setDeadline(connection, nowNanoseconds &+ Self.quietNanoseconds)
+        prolong(connection)
         if !bytes.isEmpty { transmit(connection, .server, bytes) }
+    }
+
+    /// Not at every answer: each deadline is an entry of the heap until it is due.
+    private func prolong(_ connection: SessionPointer) {
+        let deadline = nowNanoseconds &+ Self.quietNanoseconds
+        if connection.pointee.deadlineNanoseconds &+ Self.quietNanoseconds / 2 < deadline {
+            setDeadline(connection, deadline)
+        }
     }
 
     /// Bytes of the cluster on a look-up connection.
     func lookupBytes(_ connection: SessionPointer, _ bytes: [UInt8]) {
         guard let details = details(connection), let queue = details.lookup?.queue else { return }
-        setDeadline(connection, nowNanoseconds &+ Self.quietNanoseconds)
+        prolong(connection)
         do throws(ProtocolViolation) {
             let answers = try details.lookup?.answers.receive(bytes) ?? []
             for answer in answers where !queue.asked.isEmpty {

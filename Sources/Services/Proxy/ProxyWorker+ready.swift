@@ -18,13 +18,13 @@ extension ProxyWorker {
             processID: result.processID, length: login.clientVersion.minor >= 2 ? 32 : 4,
             target: CancelRegistry.Target(
                 worker: index, token: session.pointee.token(.client).raw))
-        let answer = login.heldForClient + Self.encoded { writer throws(EncodingError) in
-            for parameter in result.parameters { try parameter.encode(into: &writer) }
+        let end = Self.encoded { writer throws(EncodingError) in
             let key = BackendKeyData(
                 processID: result.processID, secret: details.cancelSecret)
             try key.encode(into: &writer)
             try ReadyForQuery(status: result.status).encode(into: &writer)
         }
+        let answer = login.heldForClient + result.parameterMessages + end
         details.loginNanoseconds = max(1, nowNanoseconds &- details.acceptedNanoseconds)
         giveLoginCounts(details)
         counters.add(.sessionsOpened)
@@ -81,8 +81,11 @@ extension ProxyWorker {
         failure.detail = "the cluster refused the login"
         session.pointee.end = .refusedByServer
         closeLeg(session, .server)
-        // Nothing but errors may precede AuthenticationOk, so what was held for the client goes too.
-        transmit(session, .client, Self.encoded { writer throws(EncodingError) in
+        // Nothing but errors may precede AuthenticationOk, so what was held for the client goes
+        // too.
+        transmit(
+            session, .client,
+            Self.encoded { writer throws(EncodingError) in
                 try fields.encodeError(into: &writer)
             })
         details.failure = failure
@@ -102,7 +105,8 @@ extension ProxyWorker {
 
     /// With the new verifier the client's proof may still be right (only the look-up was late).
     func verifierRefetched(_ session: SessionPointer, _ verifier: ScramVerifier) {
-        guard let login = details(session)?.login, let old = login.verifier, let key = login.clientKey,
+        guard let login = details(session)?.login, let old = login.verifier,
+            let key = login.clientKey,
             verifier.salt == old.salt, verifier.iterations == old.iterations,
             verifier.accepts(clientKey: key)
         else { return staleVerifier(session, "the password has changed during the login") }

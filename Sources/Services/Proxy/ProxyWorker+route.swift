@@ -66,7 +66,8 @@ extension ProxyWorker {
         details.user = route.user
         details.database = route.database ?? route.user
         details.routedBy =
-            route.keys.keys.isEmpty ? "default" : route.keys.keys.map(\.rawValue).joined(separator: ",")
+            route.keys.keys.isEmpty
+            ? "default" : route.keys.keys.map(\.rawValue).joined(separator: ",")
         session.pointee.tenantCounters = runtime.gauges.counters[index]
         if let error = clientLegRefusal(session, login, runtime) { return refuse(session, error) }
         let limits = runtime.tenant.limits
@@ -140,14 +141,18 @@ extension ProxyWorker {
         if authentication.mode == .relay {
             login.stage = .waiting
             if let negotiation = login.negotiation {
-                transmit(session, .client, Self.encoded { writer throws(EncodingError) in
-                try negotiation.encode(into: &writer)
-            })
+                transmit(
+                    session, .client,
+                    Self.encoded { writer throws(EncodingError) in
+                        try negotiation.encode(into: &writer)
+                    })
             }
             return openServerLeg(session)
         }
-        if !authentication.verifiers.isEmpty, let name = String(validating: details.user, as: UTF8.self),
-            let text = authentication.verifiers[name], let verifier = try? ScramVerifier(parsing: text)
+        if !authentication.verifiers.isEmpty,
+            let name = String(validating: details.user, as: UTF8.self),
+            let text = authentication.verifiers[name],
+            let verifier = try? ScramVerifier(parsing: text)
         {
             return offer(session, verifier, isMock: false)
         }
@@ -197,8 +202,9 @@ extension ProxyWorker {
             login.hasMechanism = true
             do throws(ProtocolViolation) {
                 let initial = try SASLInitialResponse(AuthenticationData(data: body))
-                step = login.scram?.initialResponse(
-                    mechanism: initial.mechanism, data: initial.data) ?? .challenge([])
+                step =
+                    login.scram?.initialResponse(
+                        mechanism: initial.mechanism, data: initial.data) ?? .challenge([])
             } catch {
                 return refuse(session, .protocolViolation(error.text))
             }
@@ -210,8 +216,8 @@ extension ProxyWorker {
             transmit(
                 session, .client,
                 Self.encoded { writer throws(EncodingError) in
-                try AuthenticationRequest.saslContinue(data).encode(into: &writer)
-            })
+                    try AuthenticationRequest.saslContinue(data).encode(into: &writer)
+                })
         case .accepted(let key, let final):
             login.clientKey = key
             login.scram = nil
@@ -225,11 +231,12 @@ extension ProxyWorker {
         }
     }
 
-    private func authenticationRefused(_ session: SessionPointer, _ refusal: AuthenticationRefusal) {
+    private func authenticationRefused(_ session: SessionPointer, _ refusal: AuthenticationRefusal)
+    {
         guard let details = details(session) else { return }
         shared.failedLogins.note(details.clientAddress.source, nowNanoseconds: nowNanoseconds)
         session.pointee.tenantCounters?.add(.loginsFailed)
-        if refusal.sqlState == WrongPassword.sqlState {
+        if refusal.isWrongPassword {
             var error = ClientError.passwordFailed(user: details.user)
             error.message = WrongPassword.message(user: details.user)
             return refuse(session, error, detail: details.failure?.detail ?? "")
@@ -239,8 +246,8 @@ extension ProxyWorker {
         refuse(session, error)
     }
 
-    /// What can't be encoded was made by us and is never too long: the result is then empty, and the
-    /// client's login times out rather than ending the process.
+    /// What can't be encoded was made by us and is never too long: the result is then empty, and
+    /// the client's login times out rather than ending the process.
     static func encoded(
         _ body: (inout MessageWriter) throws(EncodingError) -> Void
     ) -> [UInt8] {

@@ -4,9 +4,9 @@ internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy
 
-/// Deadlines. A session has at most one that counts, `deadlineNanoseconds`; older entries of the heap
-/// are recognised by not being equal to it. A session that relays looks at its time-outs when its
-/// entry is due and arms the next one, so the relay itself arms nothing.
+/// Deadlines. A session has at most one that counts, `deadlineNanoseconds`; older entries of the
+/// heap are recognised by not being equal to it. A session that relays looks at its time-outs when
+/// its entry is due and arms the next one, so the relay itself arms nothing.
 extension ProxyWorker {
     private static let sweepNanoseconds: UInt64 = 1_000_000_000
 
@@ -15,10 +15,16 @@ extension ProxyWorker {
         let token = EventToken(
             kind: TokenKind.timer, slot: session.pointee.slot,
             generation: session.pointee.generation)
+        addTimer(deadlineNanoseconds, token)
+    }
+
+    func addTimer(_ deadlineNanoseconds: UInt64, _ token: EventToken) {
         timers.insert(deadlineNanoseconds: deadlineNanoseconds, token: token)
+        nextTimerNanoseconds = min(nextTimerNanoseconds, deadlineNanoseconds)
     }
 
     func expireTimers() {
+        defer { nextTimerNanoseconds = timers.nextDeadlineNanoseconds ?? .max }
         while let entry = timers.popDue(nowNanoseconds: nowNanoseconds) {
             switch entry.token.kind {
             case TokenKind.timer:
@@ -103,7 +109,9 @@ extension ProxyWorker {
     private func timeouts(of session: SessionPointer) -> Limits {
         let service = snapshot.configuration.timeouts
         let own = details(session)?.runtime?.tenant.limits
-        func nanoseconds(_ milliseconds: Int) -> UInt64 { UInt64(max(0, milliseconds)) &* 1_000_000 }
+        func nanoseconds(_ milliseconds: Int) -> UInt64 {
+            UInt64(max(0, milliseconds)) &* 1_000_000
+        }
         return Limits(
             idle: nanoseconds(own?.idleSession ?? service.idleSession),
             idleTransaction: nanoseconds(own?.idleTransaction ?? service.idleTransaction),
@@ -137,14 +145,16 @@ extension ProxyWorker {
         session.pointee.isWarm = true
         if warm.isEmpty {
             let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-            timers.insert(deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+            addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
         }
         warm.append(session.pointee.token(.client))
     }
 
     private func sweepWarm() {
         var kept = 0
-        for token in warm {
+        // By index: an iterator would share the array, and writing to it would copy it.
+        for index in 0..<warm.count {
+            let token = warm[index]
             guard let session = table.find(token) else { continue }
             let quiet = nowNanoseconds &- session.pointee.lastActivityNanoseconds
             if quiet < Self.sweepNanoseconds {
@@ -159,6 +169,6 @@ extension ProxyWorker {
         warm.removeLast(warm.count - kept)
         guard !warm.isEmpty else { return }
         let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-        timers.insert(deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+        addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
     }
 }

@@ -4,11 +4,11 @@ internal import PostgresProtocol
 internal import Telemetry
 internal import Tenancy
 
-/// Sending: what a peer does not take at once waits in the leg's pending bytes, and reading from the
-/// other leg stops until it has drained.
+/// Sending: what a peer does not take at once waits in the leg's pending bytes, and reading from
+/// the other leg stops until it has drained.
 extension ProxyWorker {
-    /// At most 8 KiB per record towards clients: libpq's asynchronous interface can miss the rest of
-    /// a larger one.
+    /// At most 8 KiB per record towards clients: libpq's asynchronous interface can miss the rest
+    /// of a larger one.
     private static let recordMax = [8 * 1024, 16 * 1024]
 
     /// Sends bytes of the protocol on a leg, encrypted when the leg is.
@@ -24,6 +24,7 @@ extension ProxyWorker {
         if case .done = result {
             flushPipe(session, side)
         } else {
+            pipes[side.rawValue].clearOutput()
             legFailed(session, side, "could not encrypt: \(tls.takeUnretainedValue().failure)")
         }
     }
@@ -47,8 +48,9 @@ extension ProxyWorker {
         let leg = session.pointee.leg(side)
         guard let base = bytes.baseAddress, bytes.count > 0, leg.pointee.isOpen else { return }
         var sent = 0
-        if leg.pointee.pending.isEmpty && !leg.pointee.isConnecting {
+        if leg.pointee.pending.isEmpty {
             sent = kernel.send(leg.pointee.descriptor, base, bytes.count)
+            if sent >= 0 { leg.pointee.isConnecting = false }
             if sent == bytes.count { return }
             if sent < 0 {
                 guard sent == -Int(SystemErrors.wouldBlock) else {
@@ -96,10 +98,12 @@ extension ProxyWorker {
         }
     }
 
-    /// The peer's writing end is gone. A cluster may have said why before: that is still to be read.
+    /// The peer's writing end is gone. A cluster may have said why before: that is still to be
+    /// read.
     private func sendFailed(_ session: SessionPointer, _ side: LegSide, _ error: Int32) {
         let leg = session.pointee.leg(side)
         leg.pointee.pending.release(pool)
+        if leg.pointee.isConnecting { return connectFailed(session, error) }
         if side == .server && session.pointee.phase == .relaying {
             watch(session, side, .readable)
             return
@@ -125,7 +129,8 @@ extension ProxyWorker {
         }
     }
 
-    /// A descriptor that can only report its end again and again, while its bytes can't be passed on.
+    /// A descriptor that can only report its end again and again, while its bytes can't be passed
+    /// on.
     func detach(_ session: SessionPointer, _ side: LegSide) {
         let leg = session.pointee.leg(side)
         guard leg.pointee.isOpen, !leg.pointee.isDetached else { return }

@@ -31,6 +31,8 @@ final class SourceLimiter: Sendable {
         }
     }
 
+    var count: Int { windows.withLock { $0.count } }
+
     /// Whether the source has had `limit` events in the minute (0: no limit).
     func isExceeded(_ source: SourceKey, limit: Int, nowNanoseconds: UInt64) -> Bool {
         guard limit > 0 else { return false }
@@ -58,6 +60,8 @@ final class SourceGauge: Sendable {
             return true
         }
     }
+
+    var count: Int { counts.withLock { $0.count } }
 
     func give(_ source: SourceKey) {
         counts.withLock { counts in

@@ -33,7 +33,8 @@ package enum SaslPrep {
         if let unknown {
             throw AuthenticationError(
                 .unsupportedPassword,
-                "the password has a character (block U+\(block(unknown))) that pgtee cannot prepare")
+                "the password has a character (block U+\(block(unknown))) that pgtee cannot prepare"
+            )
         }
         return out.isEmpty ? password : Array(String(out).utf8)
     }

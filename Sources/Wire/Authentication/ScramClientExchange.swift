@@ -6,7 +6,8 @@ package enum ScramCredential: Sendable {
     case keys(clientKey: SecretKey32, verifier: ScramVerifier)
 }
 
-extension ScramCredential: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+extension ScramCredential: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
+{
     package var description: String { "ScramCredential(hidden)" }
     package var debugDescription: String { description }
     package var customMirror: Mirror { Mirror(self, children: []) }

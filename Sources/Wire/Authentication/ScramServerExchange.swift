@@ -4,6 +4,9 @@ package struct AuthenticationRefusal: Sendable, Equatable {
     package var sqlState: String
     package var message: String
     package var detail: String?
+
+    /// The exchange went to its end and the proof was wrong (or mock): counts as a failed login.
+    package var isWrongPassword: Bool { sqlState == "28P01" }
 }
 
 package enum ScramServerStep: Sendable {
@@ -20,7 +23,7 @@ package enum ScramServerStep: Sendable {
 /// ClientKey is recovered (ClientKey = proof XOR HMAC(StoredKey, AuthMessage)), so that no password
 /// is ever known. Each way in which a message is refused has PostgreSQL's SQLSTATE and words.
 ///
-/// - Bounds: messages of at most 1,020 bytes.
+/// - Bounds: `p` messages with a body of at most 1,020 bytes.
 /// - Source: auth-scram.c (REL_15 to REL_18).
 package struct ScramServerExchange: Sendable {
     private enum State { case start, first, challenged, over }
@@ -67,16 +70,21 @@ package struct ScramServerExchange: Sendable {
         }
         state = .first
         guard let data else { return .challenge([]) }
-        return response(data)
+        // The mechanism, its terminator and the length of the data count as well.
+        return respond(data, lengthMax: Scram.clientMessageMax - mechanism.count - 5)
     }
 
     /// The body of a SASLResponse.
     package mutating func response(_ data: [UInt8]) -> ScramServerStep {
+        respond(data, lengthMax: Scram.clientMessageMax)
+    }
+
+    private mutating func respond(_ data: [UInt8], lengthMax: Int) -> ScramServerStep {
+        // PostgreSQL does not read such a message, and says the same.
+        if data.count > lengthMax { return wrongPassword() }
         if state == .start || state == .over { return outOfOrder() }
         if data.isEmpty { return malformed("The message is empty.") }
         if data.contains(0) { return malformed("Message length does not match input length.") }
-        // PostgreSQL closes without a word here.
-        if data.count > Scram.clientMessageMax { return malformed("The message is too long.") }
         do throws(ScramFault) {
             return state == .first ? try first(data) : try final(data)
         } catch {
@@ -123,8 +131,8 @@ package struct ScramServerExchange: Sendable {
         case UInt8(ascii: "n"), UInt8(ascii: "y"):
             if usesPlus {
                 return malformed(
-                    "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include "
-                        + "channel binding data.")
+                    "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not "
+                        + "include channel binding data.")
             }
             // The client could bind but believes that we can't: somebody took -PLUS out of the
             // offer.
@@ -196,12 +204,16 @@ package struct ScramServerExchange: Sendable {
         let clientKey = proof.xor(Digest.hmac(verifier.storedKey, authMessage))
         let isRight = verifier.accepts(clientKey: clientKey)
         guard isRight, !isMock else {
-            return refuse("28P01", "password authentication failed")
+            return wrongPassword()
         }
         state = .over
         let signature = Digest.hmac(verifier.serverKey, authMessage)
         return .accepted(
             clientKey: clientKey, final: Array("v=".utf8) + Base64.encode(signature.array))
+    }
+
+    private mutating func wrongPassword() -> ScramServerStep {
+        refuse("28P01", "password authentication failed")
     }
 
     private mutating func outOfOrder() -> ScramServerStep {
