@@ -26,7 +26,7 @@ private final class Subject {
                 guard case .done(let count) = result else { break }
                 plain += UnsafeRawBufferPointer(start: scratch, count: count)
             }
-            pipe.clearInput()
+            pipe.dropInput()
         }
         return take()
     }
@@ -295,7 +295,7 @@ private struct Identity {
         junk.withUnsafeBytes {
             pipe.setInput($0)
             #expect(dead.handshake() == .failed)
-            pipe.clearInput()
+            pipe.dropInput()
         }
         pipe.clearOutput()
         let next = try #require(TLSSession(connecting: context, name: nil, pipe: pipe))

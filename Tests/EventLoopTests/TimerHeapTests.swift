@@ -62,9 +62,9 @@ import Testing
                 until: heap.nextDeadlineNanoseconds ?? .max, now: 0) == 11)
     }
 
-    @Test func `a deadline at the end of time fits the wait`() {
+    @Test func `a deadline near the end of time fits the wait`() {
         var heap = TimerHeap()
-        heap.insert(deadlineNanoseconds: .max, token: Self.token(1))
+        heap.insert(deadlineNanoseconds: .max - 1, token: Self.token(1))
         #expect(
             TimerHeap.timeoutMilliseconds(
                 until: heap.nextDeadlineNanoseconds ?? .max, now: 0) == 3_600_000)
