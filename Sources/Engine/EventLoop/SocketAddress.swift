@@ -10,11 +10,7 @@ package enum SocketAddress: Sendable, Hashable {
 
     /// An IPv4 or IPv6 literal; nil for anything else (names are not looked up here).
     package init?(literal: String, port: UInt16) {
-<<<<<<< HEAD
-        // C's functions would read it up to the zero.
-=======
         // inet_pton would stop there.
->>>>>>> main
         guard !literal.utf8.contains(0) else { return nil }
         var v4 = in_addr()
         if inet_pton(AF_INET, literal, &v4) == 1 {
