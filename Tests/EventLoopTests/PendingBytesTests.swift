@@ -1,11 +1,13 @@
-@testable import EventLoop
 import Glibc
 import TestSupport
 import Testing
 
+@testable import EventLoop
+
 /// What a peer did not take, against a plain array.
 @Suite struct PendingBytesTests {
-    private static func append(_ bytes: [UInt8], to pending: inout PendingBytes, _ pool: BufferPool) {
+    private static func append(_ bytes: [UInt8], to pending: inout PendingBytes, _ pool: BufferPool)
+    {
         bytes.withUnsafeBytes { pending.append($0, pool: pool) }
     }
 
@@ -60,7 +62,8 @@ import Testing
     func `a block is filled to its last byte before a larger one is taken`(difference: Int) {
         let pool = BufferPool()
         var pending = PendingBytes()
-        Self.append([UInt8](repeating: 7, count: BufferPool.blockBytes + difference), to: &pending, pool)
+        Self.append(
+            [UInt8](repeating: 7, count: BufferPool.blockBytes + difference), to: &pending, pool)
         #expect(pool.bytesInUse == BufferPool.blockBytes * (difference > 0 ? 2 : 1))
         pending.release(pool)
     }

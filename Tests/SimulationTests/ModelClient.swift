@@ -106,7 +106,7 @@ final class ModelClient: ModelPeer {
                 return world.fail("no TLS for session \(session)")
             }
             state = .tlsHandshake
-            let contexts = TestCertificate.shared.clientContext
+            let contexts = LegCertificate.shared.clientContext
             beginTLS(
                 TLSSession(connecting: contexts, name: "localhost", pipe: world.modelPipe),
                 startsHandshake: true)
@@ -163,7 +163,7 @@ final class ModelClient: ModelPeer {
         case .sasl(let mechanisms):
             var exchange = ScramClientExchange(
                 credential: .password(Simulation.password), choice: .prefer,
-                binding: world.plan.usesTLS ? TestCertificate.shared.binding : nil,
+                binding: world.plan.usesTLS ? LegCertificate.shared.binding : nil,
                 isTLS: world.plan.usesTLS, nonce: Array(0..<18))
             guard let (mechanism, data) = try? exchange.begin(offered: mechanisms) else { return }
             scram = exchange

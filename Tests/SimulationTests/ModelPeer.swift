@@ -246,5 +246,7 @@ func appendMessage(_ type: Character, to bytes: inout [UInt8], _ body: (inout [U
     appendNumber(0, to: &bytes)
     body(&bytes)
     let length = bytes.count - start
-    for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> (24 - 8 * index)) }
+    for index in 0..<4 {
+        bytes[start + index] = UInt8(truncatingIfNeeded: length >> (24 - 8 * index))
+    }
 }

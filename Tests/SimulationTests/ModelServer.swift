@@ -71,7 +71,8 @@ final class ModelServer: ModelPeer {
             if world.plan.usesTLS {
                 isTLS = true
                 beginTLS(
-                    TLSSession(accepting: TestCertificate.shared.serverContexts, pipe: world.modelPipe),
+                    TLSSession(
+                        accepting: LegCertificate.shared.serverContexts, pipe: world.modelPipe),
                     startsHandshake: false)
             }
         case .gssEncRequest: transmit([UInt8(ascii: "N")])
@@ -121,7 +122,7 @@ final class ModelServer: ModelPeer {
         state = .scram
         var binding: [UInt8]?
         if isTLS && world.plan.authentication != .scramRelayed {
-            binding = TestCertificate.shared.binding
+            binding = LegCertificate.shared.binding
         }
         scram = ScramServerExchange(
             verifier: Simulation.verifier, isMock: false, binding: binding, isTLS: isTLS,

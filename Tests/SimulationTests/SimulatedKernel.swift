@@ -1,6 +1,7 @@
 import CLinux
-@testable import EventLoop
 import Glibc
+
+@testable import EventLoop
 
 /// What a kernel may do wrong on purpose, so that tests can show that the oracles see it.
 enum PlantedBug: CaseIterable {

@@ -3,9 +3,10 @@ import EventLoop
 import Glibc
 import Handoff
 import PostgresProtocol
-@testable import Proxy
 import Telemetry
 import Tenancy
+
+@testable import Proxy
 
 // The room's map, for who changes it:
 //  - Simulation plays one seed: the real ProxyWorkers over SimulatedKernel, stepped in turn by one
@@ -309,12 +310,12 @@ final class Simulation {
                 addresses: SimulatedAddresses.all(
                     index, isUnix: plan.usesUnixSocket, generation: generation, seed: seed),
                 serverTLS: plan.usesUnixSocket || !plan.usesTLS && seed % 2 == 0
-                    ? nil : TestCertificate.shared.clientContext,
+                    ? nil : LegCertificate.shared.clientContext,
                 clientVerifier: nil, gauges: gauges[index])
         }
         return ProxySnapshot(
             generation: generation, configuration: configuration, routes: routes,
-            clientTLS: plan.usesTLS ? TestCertificate.shared.serverContexts : nil,
+            clientTLS: plan.usesTLS ? LegCertificate.shared.serverContexts : nil,
             tenants: runtimes)
     }
 }

@@ -10,7 +10,8 @@ enum Seeds {
             simulation.run()
             if let failure = simulation.failures.first {
                 failures.append(
-                    "seed \(seed): \(failure). Repeat: SEED=\(seed) swift test --filter Simulation")
+                    "seed \(seed): \(failure). Repeat: SEED=\(seed) swift test --filter SimulationTests"
+                )
             }
         }
         return failures
@@ -50,13 +51,13 @@ enum Seeds {
             simulation.note(in: &coverage)
         }
         let wanted = [
-            "completed", "handedOver", "cancelHits", "cancelMisses", "cancels seen", "tlsHandshakes",
+            "completed", "handedOver", "cancelHits", "cancelMisses", "cancels seen",
+            "tlsHandshakes",
             "verifierLookups", "snapshotSwaps", "told 57P01", "told 57P03", "told 57P05",
             "told 08P01", "told 08006", "told 53300", "end client_stalled", "end client_lost",
             "end server_lost", "end server_closed", "end login_timeout",
         ]
         for name in wanted { #expect(coverage.reached[name] ?? 0 > 0, "\(name)") }
-        print(coverage.reached.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
     }
 
     @Test func `a seed gives the same run twice`() {
