@@ -19,6 +19,7 @@ extension ProxyWorker {
             target: CancelRegistry.Target(
                 worker: index, token: session.pointee.token(.client).raw))
         let end = Self.encoded { writer throws(EncodingError) in
+            for notice in result.notices { try notice.encodeNotice(into: &writer) }
             let key = BackendKeyData(
                 processID: result.processID, secret: details.cancelSecret)
             try key.encode(into: &writer)
