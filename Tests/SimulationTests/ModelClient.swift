@@ -19,6 +19,7 @@ final class ModelClient: ModelPeer {
     private var thinkUntil: UInt64 = 0
     private(set) var completed = 0
     private var didSecond = false
+    private var loginNotices = 0
     private let depth: Int
     private var scram: ScramClientExchange?
     weak var server: ModelServer?
@@ -135,7 +136,11 @@ final class ModelClient: ModelPeer {
         case .backendKeyData(let key):
             processID = key.processID
             secret = key.secret
+        case .noticeResponse: loginNotices += 1
         case .readyForQuery:
+            if loginNotices != server?.loginNotices {
+                world.fail("session \(session) lost a notice of its login")
+            }
             state = .relaying
             isRelaying = true
             world.trace("session \(session) is logged in")

@@ -18,6 +18,7 @@ final class ModelServer: ModelPeer {
     private(set) var processID: Int32 = 0
     private(set) var secret: [UInt8] = []
     private(set) var cancelsSeen = 0
+    private(set) var loginNotices = 0
     private(set) var isCancel = false
     private var current: Exchange?
     private var answers: [(time: UInt64, bytes: [UInt8])] = []
@@ -173,6 +174,10 @@ final class ModelServer: ModelPeer {
         send(.authentication(.ok))
         if world.random.chance(oneIn: 3) { push() }
         send(.parameterStatus(ParameterStatus(name: Array("a".utf8), value: Array("b".utf8))))
+        if world.random.chance(oneIn: 3) {
+            loginNotices += 1
+            send(.noticeResponse(ErrorFields(.notice, sqlState: "00000", message: "welcome")))
+        }
         processID = cluster.newProcessID()
         secret = (0..<4).map { _ in UInt8(world.random.below(256)) }
         cluster.sessions.append(self)

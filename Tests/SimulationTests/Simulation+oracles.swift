@@ -1,3 +1,4 @@
+import EventLoop
 import Handoff
 import PostgresProtocol
 import Telemetry
