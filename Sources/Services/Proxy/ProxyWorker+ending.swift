@@ -125,11 +125,11 @@ extension ProxyWorker {
     }
 
     /// After each event: an ended session's slot is given back.
-    func settle(_ session: SessionPointer) {
+    @inline(__always) func settle(_ session: SessionPointer) {
         if session.pointee.phase == .ended { release(session) }
     }
 
-    func release(_ session: SessionPointer) {
+    @inline(never) func release(_ session: SessionPointer) {
         if let details = session.pointee.details?.takeUnretainedValue() {
             giveCounts(session, details)
             if session.pointee.kind == .client { report(session, details) }

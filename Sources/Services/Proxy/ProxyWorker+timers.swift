@@ -23,7 +23,7 @@ extension ProxyWorker {
         nextTimerNanoseconds = min(nextTimerNanoseconds, deadlineNanoseconds)
     }
 
-    func expireTimers() {
+    @inline(never) func expireTimers() {
         defer { nextTimerNanoseconds = timers.nextDeadlineNanoseconds ?? .max }
         while let entry = timers.popDue(nowNanoseconds: nowNanoseconds) {
             switch entry.token.kind {
