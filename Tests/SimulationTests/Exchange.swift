@@ -24,6 +24,7 @@ struct Exchange {
         self.tenant = tenant
         self.session = session
         self.number = number
+        if random.chance(oneIn: 4) { status = UInt8(ascii: "T") }
         requestBytes = random.size(upTo: payloadMax)
         answerBytes = random.size(upTo: payloadMax)
     }

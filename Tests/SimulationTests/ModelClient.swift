@@ -13,6 +13,10 @@ final class ModelClient: ModelPeer {
     private(set) var state = State.waiting
     private let exchanges: [Exchange]
     private var next = 0
+    /// How much was sent with each exchange, all of it.
+    private var sentWith: [Int] = []
+    private var lastStatus = UInt8(ascii: "I")
+    private var thinkUntil: UInt64 = 0
     private(set) var completed = 0
     private var didSecond = false
     private let depth: Int
@@ -47,6 +51,8 @@ final class ModelClient: ModelPeer {
             violatesAt = world.random.below(count + 1)
         }
     }
+
+    var isComplete: Bool { state == .finished && completed == exchanges.count }
 
     override var isDisturbed: Bool {
         wasCut || (server?.wasCut ?? false) || world.plan.endsSessions
@@ -182,6 +188,7 @@ final class ModelClient: ModelPeer {
     // Exchanges.
 
     private func sendRequests() {
+        guard now >= thinkUntil else { return }
         while next < exchanges.count, !hasViolated, !isOver {
             let underWay = next - completed
             let isAlone = !exchanges[next].isPipelined
@@ -189,8 +196,10 @@ final class ModelClient: ModelPeer {
             guard underWay < depth, !isBehindAlone, !isAlone || underWay == 0 else { break }
             if next == violatesAt { return violate() }
             transmit(exchanges[next].request)
+            sentWith.append(sent.count)
             didSecond = false
             next += 1
+            think()
         }
         if state == .relaying, completed == exchanges.count, !hasViolated, !isOver {
             if violatesAt == exchanges.count { return violate() }
@@ -198,6 +207,13 @@ final class ModelClient: ModelPeer {
             transmit([UInt8(ascii: "X"), 0, 0, 0, 4])
             closesWhenSent = true
         }
+    }
+
+    private func think() {
+        guard world.plan.clientThinkMilliseconds > 0, world.random.chance(oneIn: 2) else { return }
+        let wait = world.random.below(world.plan.clientThinkMilliseconds + 1)
+        thinkUntil = now + UInt64(wait) * 1_000_000
+        world.schedule(thinkUntil, index)
     }
 
     private func violate() {
@@ -221,7 +237,9 @@ final class ModelClient: ModelPeer {
         case UInt8(ascii: "G"): second()
         case UInt8(ascii: "C"):
             if completed < exchanges.count, exchanges[completed].kind == .flushed { second() }
-        case UInt8(ascii: "Z"): completed += 1
+        case UInt8(ascii: "Z"):
+            completed += 1
+            lastStatus = input[end - 1]
         default: break
         }
         pauseMaybe()
@@ -233,10 +251,11 @@ final class ModelClient: ModelPeer {
         let exchange = exchanges[completed]
         transmit(
             exchange.kind == .flushed ? [UInt8(ascii: "S"), 0, 0, 0, 4] : exchange.copyData)
+        sentWith[completed] = sent.count
     }
 
     private func pauseMaybe() {
-        guard world.isFaulty, world.random.perMille(world.plan.pausePerMille / 10) else { return }
+        guard world.isFaulty, world.random.perMille(world.plan.pausePerMille / 4) else { return }
         pausedUntil = now + UInt64(world.random.below(3_000)) * 1_000_000
         world.schedule(pausedUntil, index)
     }
@@ -266,6 +285,16 @@ final class ModelClient: ModelPeer {
             default: false
             }
         if !expected { world.fail("session \(session) ended with \(error.sqlState)") }
+        if error.sqlState == "57P01" || error.sqlState == "57P05" { checkBoundary(error.sqlState) }
+    }
+
+    /// A drain and the idle time-out end sessions between transactions only.
+    private func checkBoundary(_ code: String) {
+        let forwarded = server?.receivedCount ?? 0
+        let answered = completed > 0 ? sentWith[completed - 1] : 0
+        if lastStatus != UInt8(ascii: "I") || forwarded > answered {
+            world.fail("session \(session) was ended with \(code) inside a transaction")
+        }
     }
 
     override func ended() {
@@ -304,7 +333,7 @@ final class ModelClient: ModelPeer {
         guard let server, isLoggedIn, !wasCut, !world.plan.endsSessions else { return }
         if server.wasCut {
             // A cluster that closes in order has its last words delivered.
-            if server.closedInOrder && receivedCount != server.sent.count {
+            if server.closedInOrder, !server.wasTorn, receivedCount != server.sent.count {
                 world.fail(
                     "session \(session) got \(receivedCount) of \(server.sent.count) bytes before "
                         + "the cluster's end")
@@ -325,12 +354,13 @@ final class ModelCanceller: ModelPeer {
     private let isRight: Bool
     private let startTime: UInt64
     private var seenBefore = 0
+    private var waits = 0
     private(set) var wasSent = false
 
     init(index: Int, world: Simulation, target: ModelClient) {
         self.target = target
         isRight = world.random.chance(oneIn: 2)
-        startTime = world.kernel.now + UInt64(world.random.below(600)) * 1_000_000
+        startTime = target.startTime + UInt64(world.random.below(100)) * 1_000_000
         super.init(index: index, world: world)
     }
 
@@ -338,6 +368,10 @@ final class ModelCanceller: ModelPeer {
 
     override func tick() {
         guard connection == nil, now >= startTime else { return }
+        if target.secret.isEmpty && !target.isOver && waits < 40 {
+            waits += 1
+            return world.schedule(now + 20_000_000, index)
+        }
         guard !target.secret.isEmpty, world.connectClient(self) else {
             isOver = true
             return

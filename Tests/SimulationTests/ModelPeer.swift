@@ -26,6 +26,8 @@ class ModelPeer {
     private var traffic = 0
     /// Something other than the peer's own wish ended or disturbed the connection.
     var wasCut = false
+    /// The network, not the peer itself, ended it.
+    private(set) var wasTorn = false
     var isOver = false
     var closesWhenSent = false
     var pausedUntil: UInt64 = 0
@@ -71,6 +73,10 @@ class ModelPeer {
 
     final func push() {
         guard let connection, !connection.isClosedByPeer else { return }
+        if connection.toProxy.endTime != nil {
+            outgoing = []
+            outgoingStart = 0
+        }
         while hasOutgoing {
             var count = min(outgoing.count - outgoingStart, connection.toProxy.room)
             if connection.isClosedByProxy { count = outgoing.count - outgoingStart }
@@ -109,7 +115,7 @@ class ModelPeer {
             traffic += count
             feed(pipe.take(count))
             world.kernel.activity += 1
-            if reachedCut() { return }
+            _ = reachedCut()
         }
         guard !isOver else { return }
         if pipe.isExhausted(now) || (connection.resetToPeer.map { $0 <= now } ?? false) {
@@ -174,10 +180,12 @@ class ModelPeer {
 
     // Ends.
 
+    /// Whether the cut came now.
     private func reachedCut() -> Bool {
         guard let position = cutAt, traffic >= position else { return false }
         cutAt = nil
         wasCut = true
+        wasTorn = true
         world.trace("peer \(index) is cut: \(cut)")
         switch cut {
         case .reset: reset()

@@ -279,7 +279,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
             if connection.isUnix { return -Int(EPIPE) }
             // The peer's kernel answers with a reset.
             if connection.resetToProxy == nil {
-                connection.resetToProxy = now + 2 * world.delay()
+                connection.resetToProxy = max(
+                    now + 2 * world.delay(), connection.toProxy.endTime ?? 0)
                 world.schedule(connection.resetToProxy ?? now, connection.peerIndex)
             }
             return count

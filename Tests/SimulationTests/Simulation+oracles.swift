@@ -4,6 +4,15 @@ import PostgresProtocol
 @testable import Proxy
 import Telemetry
 
+/// What a run came through, so that a test can tell whether the seeds reach what they are for.
+struct Coverage {
+    var reached: [String: Int] = [:]
+
+    mutating func note(_ name: String, _ count: Int) {
+        if count > 0 { reached[name, default: 0] += count }
+    }
+}
+
 /// What must hold when everybody has gone.
 extension Simulation {
     func finish() {
@@ -19,6 +28,24 @@ extension Simulation {
         if kernel.openDescriptors != workers.count {
             fail("\(kernel.openDescriptors - workers.count) descriptors were not closed")
         }
+    }
+
+    func note(in coverage: inout Coverage) {
+        for worker in workers {
+            for counter in WorkerCounter.allCases {
+                coverage.note("\(counter)", Int(worker.counters.value(counter)))
+            }
+            for end in SessionEnd.allCases {
+                coverage.note("end \(end.rawValue)", Int(worker.counters.ends(end)))
+            }
+        }
+        for client in clients {
+            coverage.note("completed", client.isComplete && !client.wasCut ? 1 : 0)
+            coverage.note("exchanges", client.completed)
+            if let code = client.ownError { coverage.note("told \(code)", 1) }
+        }
+        coverage.note("cancels seen", clusters.flatMap(\.sessions).reduce(0) { $0 + $1.cancelsSeen })
+        if !failures.isEmpty { coverage.note("failures", 1) }
     }
 
     private func checkWorker(_ worker: ProxyWorker) {

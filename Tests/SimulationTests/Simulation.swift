@@ -123,7 +123,7 @@ final class Simulation {
 
     private func chooseCut(_ peer: ModelPeer, _ perMille: Int) {
         guard isFaulty, random.perMille(perMille) else { return }
-        peer.cutAt = random.size(upTo: random.chance(oneIn: 3) ? 400 : 20_000)
+        peer.cutAt = random.chance(oneIn: 3) ? random.size(upTo: 400) : 300 + random.below(6_000)
         peer.cut = [.reset, .close, .halfClose][random.below(3)]
     }
 
@@ -172,7 +172,6 @@ final class Simulation {
         build()
         loop()
         if failures.isEmpty { finish() }
-        workers = []
     }
 
     private func build() {

@@ -7,6 +7,7 @@ struct SimulationPlan {
     var tenants = 1
     var clients = 1
     var exchangesMax = 3
+    var clientThinkMilliseconds = 0
     var payloadMax = 2_000
     var authentication = Authentication.trust
     var usesTLS = false
@@ -49,7 +50,8 @@ struct SimulationPlan {
         workers = random.chance(oneIn: 3) ? 2 : 1
         tenants = random.within(1...3)
         clients = random.chance(oneIn: 12) ? random.within(6...10) : random.within(1...4)
-        exchangesMax = random.within(1...5)
+        exchangesMax = random.within(1...7)
+        clientThinkMilliseconds = random.chance(oneIn: 2) ? random.within(1...60) : 0
         authentication =
             random.chance(oneIn: 8)
             ? Authentication.allCases[random.within(1...4)] : .trust
@@ -62,6 +64,11 @@ struct SimulationPlan {
         chooseEnds(&random)
         chooseControl(&random)
         payloadMax = choosePayload(&random)
+        if clientStallMilliseconds > 0 {
+            bufferBytes = 4_096
+            payloadMax = 20_000
+            pausePerMille = 900
+        }
     }
 
     private mutating func chooseNetwork(_ random: inout SeededRandom) {
@@ -93,7 +100,7 @@ struct SimulationPlan {
         if random.chance(oneIn: 15) { stopAt = moment() }
         if random.chance(oneIn: 15) { tenantSessionsMax = random.within(1...2) }
         if random.chance(oneIn: 12) { clientStallMilliseconds = random.within(20...2_000) }
-        if random.chance(oneIn: 20) { idleMilliseconds = random.within(5...200) }
+        if random.chance(oneIn: 20) { idleMilliseconds = random.within(5...60) }
     }
 
     private func choosePayload(_ random: inout SeededRandom) -> Int {

@@ -42,6 +42,23 @@ enum Seeds {
         #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
     }
 
+    @Test func `the seeds reach what they are for`() {
+        var coverage = Coverage()
+        for seed in UInt64(0)..<1_000 {
+            let simulation = Simulation(seed: seed)
+            simulation.run()
+            simulation.note(in: &coverage)
+        }
+        let wanted = [
+            "completed", "handedOver", "cancelHits", "cancelMisses", "cancels seen", "tlsHandshakes",
+            "verifierLookups", "snapshotSwaps", "told 57P01", "told 57P03", "told 57P05",
+            "told 08P01", "told 08006", "told 53300", "end client_stalled", "end client_lost",
+            "end server_lost", "end server_closed", "end login_timeout",
+        ]
+        for name in wanted { #expect(coverage.reached[name] ?? 0 > 0, "\(name)") }
+        print(coverage.reached.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
+    }
+
     @Test func `a seed gives the same run twice`() {
         for seed in UInt64(0)..<20 {
             let runs = (0..<2).map { _ in

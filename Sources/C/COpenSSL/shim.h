@@ -68,4 +68,17 @@ static inline const ASN1_STRING *pgtee_GENERAL_NAMES_value(
 }
 static inline void pgtee_GENERAL_NAMES_free(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }
 
+// The low-level functions are deprecated in favour of EVP, which allocates for every hash.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+/// SHA-256 of two pieces; 1 when it was computed.
+static inline int pgtee_SHA256(
+    const void *first, size_t first_count, const void *second, size_t second_count,
+    unsigned char *hash) {
+    SHA256_CTX context;
+    return SHA256_Init(&context) && SHA256_Update(&context, first, first_count)
+        && SHA256_Update(&context, second, second_count) && SHA256_Final(hash, &context);
+}
+#pragma clang diagnostic pop
+
 #endif

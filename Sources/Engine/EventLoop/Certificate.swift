@@ -22,7 +22,7 @@ package enum Certificate {
         return Int(days) * 86_400 + Int(seconds)
     }
 
-    /// The subject's last common name; nil when there is none or it contains a NUL.
+    /// The subject's first common name; nil when there is none or it contains a NUL.
     package static func commonName(_ certificate: OpaquePointer) -> [UInt8]? {
         guard let subject = X509_get_subject_name(certificate) else { return nil }
         let index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
@@ -34,8 +34,9 @@ package enum Certificate {
 
     /// Whether the certificate is for `host`, by libpq's rules (manual: libpq-ssl, verify-full):
     /// subject alternative names of the host's kind decide; only without any does the common name.
-    /// A wildcard is `*.` at the front and stands for one label; never for an address.
+    /// A wildcard is `*.` at the front and stands for one label. No certificate is for an empty name.
     package static func isFor(host: String, _ certificate: OpaquePointer) -> Bool {
+        guard !host.isEmpty else { return false }
         let address = addressBytes(host)
         var hasNameOfKind = false
         if let opaque = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) {

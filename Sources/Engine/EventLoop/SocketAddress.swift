@@ -10,6 +10,8 @@ package enum SocketAddress: Sendable, Hashable {
 
     /// An IPv4 or IPv6 literal; nil for anything else (names are not looked up here).
     package init?(literal: String, port: UInt16) {
+        // inet_pton would stop there.
+        guard !literal.utf8.contains(0) else { return nil }
         var v4 = in_addr()
         if inet_pton(AF_INET, literal, &v4) == 1 {
             self = .ipv4(UInt32(bigEndian: v4.s_addr), port: port)

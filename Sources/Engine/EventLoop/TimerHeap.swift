@@ -10,7 +10,7 @@ package struct TimerHeap {
 
     private var entries: [Entry] = []
 
-    package init() {}
+    package init() { entries.reserveCapacity(1024) }
 
     package var count: Int { entries.count }
     package var nextDeadlineNanoseconds: UInt64? { entries.first?.deadlineNanoseconds }
@@ -41,12 +41,14 @@ package struct TimerHeap {
         return first
     }
 
-    /// For epoll_wait: milliseconds until the next deadline, rounded up; -1 when there is none.
-    package func timeoutMilliseconds(nowNanoseconds: UInt64) -> Int32 {
-        guard let next = entries.first?.deadlineNanoseconds else { return -1 }
-        guard next > nowNanoseconds else { return 0 }
-        let milliseconds = (next - nowNanoseconds + 999_999) / 1_000_000
-        return Int32(min(milliseconds, 3_600_000))
+    /// For epoll_wait: milliseconds until `nanoseconds`, rounded up, an hour at most; 0 when it is
+    /// over, -1 for `.max`, which stands for no deadline.
+    @inline(always) package static func timeoutMilliseconds(
+        until nanoseconds: UInt64, now: UInt64
+    ) -> Int32 {
+        if nanoseconds == .max { return -1 }
+        guard nanoseconds > now else { return 0 }
+        return Int32(truncatingIfNeeded: min((nanoseconds - now - 1) / 1_000_000 + 1, 3_600_000))
     }
 
     private mutating func sink() {

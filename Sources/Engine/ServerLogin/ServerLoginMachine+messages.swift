@@ -7,6 +7,10 @@ extension ServerLoginMachine {
     mutating func message(
         _ type: UInt8, _ body: [UInt8]
     ) throws(ServerLoginFailure) -> [ServerLoginAction] {
+        if type == BackendType.parameterStatus, state == .parameters {
+            try parameterStatus(body)
+            return []
+        }
         let message: BackendMessage
         do throws(ProtocolViolation) {
             message = try BackendMessage.decode(type: type, body: body.span.bytes)
@@ -19,8 +23,6 @@ extension ServerLoginMachine {
             return try authentication(request)
         case .negotiateProtocolVersion(let answer) where state == .authentication:
             try negotiated(answer)
-        case .parameterStatus(let parameter) where state == .parameters:
-            result.parameters.append(parameter)
         case .noticeResponse(let fields) where state == .parameters:
             result.notices.append(fields)
         case .backendKeyData(let key) where state == .parameters:
@@ -40,6 +42,23 @@ extension ServerLoginMachine {
                 .protocolViolation, ProtocolViolation.unexpectedMessage(type).text)
         }
         return []
+    }
+
+    /// A dozen of them come in each login, for the client: checked, not taken apart.
+    private mutating func parameterStatus(_ body: [UInt8]) throws(ServerLoginFailure) {
+        var zeros = 0
+        for byte in body where byte == 0 { zeros += 1 }
+        guard zeros == 2, body.last == 0 else {
+            throw ServerLoginFailure(
+                .protocolViolation,
+                ProtocolViolation.unterminatedString(type: BackendType.parameterStatus).text)
+        }
+        let length = UInt32(truncatingIfNeeded: body.count + 4)
+        result.parameterMessages.append(BackendType.parameterStatus)
+        for shift in [24, 16, 8, 0] as [UInt32] {
+            result.parameterMessages.append(UInt8(truncatingIfNeeded: length >> shift))
+        }
+        result.parameterMessages += body
     }
 
     private mutating func serverError(_ fields: ErrorFields) -> [ServerLoginAction] {

@@ -63,7 +63,8 @@ package struct ServerLoginResult: Sendable {
     package var processID: Int32 = 0
     /// 4 bytes in protocol 3.0, 4 to 256 in 3.2; empty when the cluster sent none.
     package var secret: [UInt8] = []
-    package var parameters: [ParameterStatus] = []
+    /// The ParameterStatus messages as they came, ready to be passed on: each well-formed.
+    package var parameterMessages: [UInt8] = []
     package var notices: [ErrorFields] = []
     package var status = TransactionStatus.idle
     package var version = ProtocolVersion.v3_0
@@ -71,6 +72,25 @@ package struct ServerLoginResult: Sendable {
     package var isBound = false
     /// What came after ReadyForQuery in the same bytes.
     package var leftover: [UInt8] = []
+
+    /// The settings that the cluster reported, in its order. Decoded at each call.
+    package var parameters: [ParameterStatus] {
+        var parameters: [ParameterStatus] = []
+        var offset = 0
+        while parameterMessages.count - offset >= 5 {
+            let length = parameterMessages[(offset + 1)..<(offset + 5)].reduce(0) {
+                $0 << 8 | Int($1)
+            }
+            let end = offset + 1 + length
+            guard length >= 4, end <= parameterMessages.count else { break }
+            let body = Array(parameterMessages[(offset + 5)..<end])
+            let message = try? BackendMessage.decode(
+                type: BackendType.parameterStatus, body: body.span.bytes)
+            if case .parameterStatus(let parameter)? = message { parameters.append(parameter) }
+            offset = end
+        }
+        return parameters
+    }
 }
 
 package struct ServerLoginFailure: Error, Sendable {

@@ -13,6 +13,8 @@ package final class EventPump: Sendable {
     /// Records of one kind (and tenant) in ten seconds, before the rest is only counted. Sessions
     /// that ended without an error are always written.
     static let noticeBurst = 50
+    /// How long events are gathered before the next look.
+    private static let gatherMilliseconds: Int32 = 20
     static let failedSessionBurst = 500
 
     package init(mailbox: Mailbox<TelemetryEvent>, writer: LogWriter) {
@@ -30,6 +32,11 @@ package final class EventPump: Sendable {
                 let patience: Int32 = limit.isEmpty ? -1 : 1_000
                 isStopping = thread.wait(for: mailbox.eventDescriptor, milliseconds: patience)
                 pump(&limit, isLast: isStopping)
+                // Many sessions that end at once share one wake-up of this thread and one write.
+                if !isStopping {
+                    isStopping = thread.wait(for: nil, milliseconds: Self.gatherMilliseconds)
+                }
+                if isStopping { pump(&limit, isLast: true) }
             }
         }
     }
@@ -40,7 +47,11 @@ package final class EventPump: Sendable {
     private func pump(_ limit: inout RateLimit, isLast: Bool) {
         let (events, dropped) = mailbox.drain()
         let now = RealTime.monotonicMilliseconds
-        for event in events { write(event, &limit, now) }
+        var records: [LogRecord] = []
+        for event in events {
+            if let record = admitted(event, &limit, now) { records.append(record) }
+        }
+        writer.write(records)
         if dropped > 0 {
             writer.countDropped(dropped)
             writer.write(
@@ -57,22 +68,22 @@ package final class EventPump: Sendable {
         }
     }
 
-    private func write(_ event: TelemetryEvent, _ limit: inout RateLimit, _ now: UInt64) {
+    /// The record to be written; nil when it is only counted, or below the level.
+    private func admitted(
+        _ event: TelemetryEvent, _ limit: inout RateLimit, _ now: UInt64
+    ) -> LogRecord? {
         let record: LogRecord
         let key: RateLimit.Key
         let burst: Int
         switch event {
         case .sessionEnded(let session):
             record = LogRecord(session)
-            guard writer.isEnabled(record.level) else { return }
-            guard session.end.errorSource != nil || session.tenant.isEmpty else {
-                writer.write(record)
-                return
-            }
+            guard writer.isEnabled(record.level) else { return nil }
+            guard session.end.errorSource != nil || session.tenant.isEmpty else { return record }
             key = RateLimit.Key(key: session.end.rawValue, tenant: session.tenant)
             burst = Self.failedSessionBurst
         case .notice(let level, let name, let message, let fields):
-            guard writer.isEnabled(level) else { return }
+            guard writer.isEnabled(level) else { return nil }
             record = LogRecord(
                 level: level, message: message,
                 fields: fields.map { LogField($0.0, .text($0.1)) })
@@ -80,10 +91,8 @@ package final class EventPump: Sendable {
             key = RateLimit.Key(key: name, tenant: tenant)
             burst = Self.noticeBurst
         }
-        if limit.admit(key, burst: burst, nowMilliseconds: now) {
-            writer.write(record)
-        } else {
-            writer.countSuppressed(1)
-        }
+        if limit.admit(key, burst: burst, nowMilliseconds: now) { return record }
+        writer.countSuppressed(1)
+        return nil
     }
 }

@@ -37,13 +37,32 @@ package final class LogWriter: Sendable {
 
     /// Writes the record, unless its level is below the configured one. A line that the descriptor
     /// does not take is dropped and counted.
-    package func write(_ record: LogRecord) {
-        guard isEnabled(record.level) else { return }
-        let line = LogLine.encode(record, as: format, withPriority: hasPriority)
-        let isWritten = writeAll(line)
-        state.withLock { counts in
-            if isWritten { counts.lines += 1 } else { counts.dropped += 1 }
+    package func write(_ record: LogRecord) { write([record]) }
+
+    /// Several records with one call of the system per `batchBytesMax`.
+    package func write(_ records: [LogRecord]) {
+        var batch: [UInt8] = []
+        var lines: UInt64 = 0
+        for record in records where isEnabled(record.level) {
+            batch += LogLine.encode(record, as: format, withPriority: hasPriority)
+            lines += 1
+            if batch.count >= Self.batchBytesMax {
+                send(&batch, &lines)
+            }
         }
+        if lines > 0 { send(&batch, &lines) }
+    }
+
+    /// A reader of a pipe sees whole lines: a batch below PIPE_BUF is never mixed with others'.
+    private static let batchBytesMax = 3_072
+
+    private func send(_ batch: inout [UInt8], _ lines: inout UInt64) {
+        let isWritten = writeAll(batch)
+        state.withLock { counts in
+            if isWritten { counts.lines += lines } else { counts.dropped += lines }
+        }
+        batch.removeAll(keepingCapacity: true)
+        lines = 0
     }
 
     package func write(_ level: EventLevel, _ message: String, _ fields: [LogField] = []) {

@@ -18,15 +18,13 @@ extension ProxyWorker {
             processID: result.processID, length: login.clientVersion.minor >= 2 ? 32 : 4,
             target: CancelRegistry.Target(
                 worker: index, token: session.pointee.token(.client).raw))
-        let answer =
-            login.heldForClient
-            + Self.encoded { writer throws(EncodingError) in
-                for parameter in result.parameters { try parameter.encode(into: &writer) }
-                let key = BackendKeyData(
-                    processID: result.processID, secret: details.cancelSecret)
-                try key.encode(into: &writer)
-                try ReadyForQuery(status: result.status).encode(into: &writer)
-            }
+        let end = Self.encoded { writer throws(EncodingError) in
+            let key = BackendKeyData(
+                processID: result.processID, secret: details.cancelSecret)
+            try key.encode(into: &writer)
+            try ReadyForQuery(status: result.status).encode(into: &writer)
+        }
+        let answer = login.heldForClient + result.parameterMessages + end
         details.loginNanoseconds = max(1, nowNanoseconds &- details.acceptedNanoseconds)
         giveLoginCounts(details)
         counters.add(.sessionsOpened)

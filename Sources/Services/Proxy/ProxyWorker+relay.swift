@@ -54,12 +54,23 @@ extension ProxyWorker {
         let pipe = pipes[side.rawValue]
         pipe.setInput(UnsafeRawBufferPointer(start: cipher, count: count))
         defer { pipe.dropInput() }
+        var filled = 0
         while session.pointee.phase == .relaying {
-            let result = tls._withUnsafeGuaranteedRef { $0.read(plain, plainCapacity) }
+            let result = tls._withUnsafeGuaranteedRef {
+                $0.read(plain + filled, plainCapacity - filled)
+            }
             // A read may leave an alert or the answer to a key update.
             if pipe.output.count > 0 { flushPipe(session, side) }
+            if case .done(let read) = result {
+                filled += read
+                // Records of one burst leave together; there is room for one more of any size.
+                if plainCapacity - filled >= Self.recordBytesMax { continue }
+            }
+            if filled > 0 { relayBurst(session, side, filled, tap: &tap) }
+            filled = 0
+            guard session.pointee.phase == .relaying else { return }
             switch result {
-            case .done(let read): relayBurst(session, side, read, tap: &tap)
+            case .done: continue
             case .needsInput: return
             case .closed: return streamEnded(session, side, 0)
             case .failed:
@@ -101,7 +112,7 @@ extension ProxyWorker {
             }
         }
         if side == .client {
-            if result.seen.contains(.terminate) { session.pointee.sawTerminate = true }
+            if result.seen.rawValue & ScanSeen.terminateBit != 0 { terminated(session) }
         } else if result.readyCount > 0 {
             exchangeEnded(session, result.readyCount)
         }
@@ -125,6 +136,16 @@ extension ProxyWorker {
             counters.add(.bytesFromServer, bytes)
             session.pointee.tenantCounters?.add(.bytesFromServer, bytes)
         }
+    }
+
+    /// The client is done. When nothing is under way, both legs can go without waiting for the ends
+    /// of their streams, which saves two wake-ups per session.
+    private func terminated(_ session: SessionPointer) {
+        session.pointee.sawTerminate = true
+        guard session.pointee.tracker.outstanding == 0, session.pointee.legs[0].pending.isEmpty,
+            session.pointee.legs[1].pending.isEmpty
+        else { return }
+        end(session, .clientClosed)
     }
 
     private func exchangeEnded(_ session: SessionPointer, _ count: Int) {

@@ -28,7 +28,7 @@ extension ProxyWorker {
         if !address.isUnix { kernel.setOptions(descriptor, snapshot.socketOptions) }
         session.pointee.legs[1].descriptor = descriptor
         session.pointee.legs[1].isConnecting = true
-        attach(session, .server, .writable)
+        session.pointee.legs[1].isDetached = true
         let timeouts = snapshot.configuration.timeouts
         if session.pointee.kind == .client, session.pointee.phase == .login {
             let timeout = timeouts.serverConnect + timeouts.serverLogin
@@ -36,6 +36,12 @@ extension ProxyWorker {
                 setDeadline(session, nowNanoseconds &+ UInt64(timeout) &* 1_000_000)
             }
         }
+        // On the same machine a connection is there at once; else the bytes wait for it.
+        perform(session, login.server?.connected() ?? [])
+        guard session.pointee.phase == .login,
+            session.pointee.legs[1].descriptor == descriptor
+        else { return }
+        watch(session, .server, session.pointee.legs[1].interest | .readable)
     }
 
     private func makeMachine(
@@ -66,26 +72,23 @@ extension ProxyWorker {
         return ServerLoginMachine(options: options, nonce: SecureRandom.bytes(18))
     }
 
-    /// The connect has ended, well or not.
-    func connectionEvent(_ session: SessionPointer) {
+    /// The connect that the first bytes wait for has ended, well or not.
+    func connectionEvent(_ session: SessionPointer, _ seen: Interest) {
         let leg = session.pointee.leg(.server)
-        let result = kernel.connectResult(leg.pointee.descriptor)
-        guard result == 0 else {
-            closeLeg(session, .server)
-            leg.pointee.isConnecting = false
-            return connectFailed(session, result)
-        }
+        let result =
+            seen.contains(.failed | .hungUp) ? kernel.connectResult(leg.pointee.descriptor) : 0
+        guard result == 0 else { return connectFailed(session, result) }
         leg.pointee.isConnecting = false
-        watch(session, .server, .readable)
-        guard let login = details(session)?.login else { return }
-        perform(session, login.server?.connected() ?? [])
+        flush(session, .server)
     }
 
-    private func connectFailed(_ session: SessionPointer, _ error: Int32) {
+    func connectFailed(_ session: SessionPointer, _ error: Int32) {
+        closeLeg(session, .server)
         guard let details = details(session), let login = details.login else { return }
         let error = SystemError(number: error, doing: "connect to the cluster")
         details.failure = SessionFailure(detail: error.description)
         login.addressIndex += 1
+        login.server = nil
         if login.addressIndex < details.runtime?.addresses.count ?? 0 {
             return openServerLeg(session)
         }

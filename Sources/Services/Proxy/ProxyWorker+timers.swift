@@ -15,10 +15,16 @@ extension ProxyWorker {
         let token = EventToken(
             kind: TokenKind.timer, slot: session.pointee.slot,
             generation: session.pointee.generation)
+        addTimer(deadlineNanoseconds, token)
+    }
+
+    func addTimer(_ deadlineNanoseconds: UInt64, _ token: EventToken) {
         timers.insert(deadlineNanoseconds: deadlineNanoseconds, token: token)
+        nextTimerNanoseconds = min(nextTimerNanoseconds, deadlineNanoseconds)
     }
 
     func expireTimers() {
+        defer { nextTimerNanoseconds = timers.nextDeadlineNanoseconds ?? .max }
         while let entry = timers.popDue(nowNanoseconds: nowNanoseconds) {
             switch entry.token.kind {
             case TokenKind.timer:
@@ -139,15 +145,16 @@ extension ProxyWorker {
         session.pointee.isWarm = true
         if warm.isEmpty {
             let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-            timers.insert(
-                deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+            addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
         }
         warm.append(session.pointee.token(.client))
     }
 
     private func sweepWarm() {
         var kept = 0
-        for token in warm {
+        // By index: an iterator would share the array, and writing to it would copy it.
+        for index in 0..<warm.count {
+            let token = warm[index]
             guard let session = table.find(token) else { continue }
             let quiet = nowNanoseconds &- session.pointee.lastActivityNanoseconds
             if quiet < Self.sweepNanoseconds {
@@ -162,6 +169,6 @@ extension ProxyWorker {
         warm.removeLast(warm.count - kept)
         guard !warm.isEmpty else { return }
         let token = EventToken(kind: TokenKind.sweep, slot: 0, generation: 0)
-        timers.insert(deadlineNanoseconds: nowNanoseconds &+ Self.sweepNanoseconds, token: token)
+        addTimer(nowNanoseconds &+ Self.sweepNanoseconds, token)
     }
 }

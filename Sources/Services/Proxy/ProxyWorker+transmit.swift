@@ -48,8 +48,9 @@ extension ProxyWorker {
         let leg = session.pointee.leg(side)
         guard let base = bytes.baseAddress, bytes.count > 0, leg.pointee.isOpen else { return }
         var sent = 0
-        if leg.pointee.pending.isEmpty && !leg.pointee.isConnecting {
+        if leg.pointee.pending.isEmpty {
             sent = kernel.send(leg.pointee.descriptor, base, bytes.count)
+            if sent >= 0 { leg.pointee.isConnecting = false }
             if sent == bytes.count { return }
             if sent < 0 {
                 guard sent == -Int(SystemErrors.wouldBlock) else {
@@ -102,6 +103,7 @@ extension ProxyWorker {
     private func sendFailed(_ session: SessionPointer, _ side: LegSide, _ error: Int32) {
         let leg = session.pointee.leg(side)
         leg.pointee.pending.release(pool)
+        if leg.pointee.isConnecting { return connectFailed(session, error) }
         if side == .server && session.pointee.phase == .relaying {
             watch(session, side, .readable)
             return

@@ -31,9 +31,13 @@ final class ProxyWorker {
     /// Receives per readiness event, so that one session can't keep the others waiting.
     static let receivesMax = 4
     private static let scratchFront = 64
+    /// Plain bytes of the largest TLS record.
+    static let recordBytesMax = 16 * 1024
 
     let index: Int
-    let kernel: Kernel
+    /// Not counted: it is looked at several times per burst, and `owner` keeps it.
+    unowned(unsafe) let kernel: Kernel
+    private let owner: Kernel
     let poller: Poller
     let shared: ProxyShared
     let mailbox: Mailbox<WorkerMessage>
@@ -48,8 +52,10 @@ final class ProxyWorker {
     private let scratch: UnsafeMutableRawPointer
 
     var snapshot: ProxySnapshot
-    var table = SessionTable()
+    let table = SessionTable()
     var timers = TimerHeap()
+    /// The heap's first deadline, so that most wake-ups need not look at it.
+    var nextTimerNanoseconds = UInt64.max
     var listeners: [WorkerListener] = []
     var lookups: [String: LookupQueue] = [:]
     /// TLS sessions that still hold record buffers.
@@ -65,6 +71,7 @@ final class ProxyWorker {
     ) throws(SystemError) {
         self.index = index
         self.kernel = kernel
+        owner = kernel
         self.shared = shared
         self.snapshot = snapshot
         mailbox = shared.mailboxes[index]
@@ -75,6 +82,7 @@ final class ProxyWorker {
         plain = scratch + Self.scratchFront
         cipher = plain + plainCapacity
         nowNanoseconds = kernel.nowNanoseconds()
+        warm.reserveCapacity(1024)
         let token = EventToken(kind: TokenKind.mailbox, slot: 0, generation: 0)
         let result = poller.add(mailbox.eventDescriptor, .readable, token)
         if result < 0 { throw SystemError(number: -result, doing: "watch the worker's mailbox") }
@@ -95,15 +103,16 @@ final class ProxyWorker {
 
     /// One wake-up.
     func step() {
-        let count = poller.wait(
-            timeoutMilliseconds: timers.timeoutMilliseconds(nowNanoseconds: nowNanoseconds))
+        let timeout = TimerHeap.timeoutMilliseconds(
+            until: nextTimerNanoseconds, now: nowNanoseconds)
+        let count = poller.wait(timeoutMilliseconds: timeout)
         nowNanoseconds = kernel.nowNanoseconds()
         counters.add(.wakeUps)
         for index in 0..<count {
             let (token, seen) = poller.event(index)
             dispatch(token, seen)
         }
-        expireTimers()
+        if nowNanoseconds >= nextTimerNanoseconds { expireTimers() }
     }
 
     private func dispatch(_ token: EventToken, _ seen: Interest) {
@@ -122,8 +131,7 @@ final class ProxyWorker {
     private func legEvent(_ session: SessionPointer, _ side: LegSide, _ seen: Interest) {
         let leg = session.pointee.leg(side)
         if leg.pointee.isConnecting {
-            if seen != .none { connectionEvent(session) }
-            return
+            return connectionEvent(session, seen)
         }
         if seen.contains(.writable) { flush(session, side) }
         guard seen.contains(.readable | .failed | .hungUp) else { return }
@@ -145,6 +153,7 @@ final class ProxyWorker {
             switch message {
             case .snapshot(let new):
                 snapshot = new
+                setListenerOptions()
                 counters.add(.snapshotSwaps)
                 counters.set(.snapshotGeneration, new.generation)
             case .accepted(let descriptor, let listener): adopt(descriptor, listener: listener)

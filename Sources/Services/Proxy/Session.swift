@@ -74,21 +74,40 @@ struct Session: ~Copyable {
 typealias SessionPointer = UnsafeMutablePointer<Session>
 
 /// The slots of one worker, in chunks that never move.
-struct SessionTable: ~Copyable {
+///
+/// A class whose hot members are `let`s: reading a `var` of the worker would cost an exclusivity
+/// check per event.
+final class SessionTable {
     private static let chunkSlots = 256
-    /// Bound of the slot number: two descriptors each, far beyond RLIMIT_NOFILE.
-    static let slotsMax = 1 << 20
-    private var sessions: [SessionPointer] = []
-    private var legs: [UnsafeMutablePointer<Leg>] = []
+    private static let chunksMax = 4096
+    private let chunks: UnsafeMutablePointer<SessionPointer?>
+    private var chunkCount = 0
     private var freeSlots: [UInt32] = []
     private(set) var inUse = 0
 
+    init() {
+        chunks = .allocate(capacity: Self.chunksMax)
+        chunks.initialize(repeating: nil, count: Self.chunksMax)
+    }
+
+    deinit {
+        for index in 0..<chunkCount {
+            guard let chunk = chunks[index] else { continue }
+            let legs = chunk.pointee.legs
+            legs.deinitialize(count: 2 * Self.chunkSlots)
+            legs.deallocate()
+            chunk.deinitialize(count: Self.chunkSlots)
+            chunk.deallocate()
+        }
+        chunks.deallocate()
+    }
+
     /// nil for a slot that never existed or a generation that is over.
-    @inline(always) func find(_ token: EventToken) -> SessionPointer? {
+    @inline(__always) func find(_ token: EventToken) -> SessionPointer? {
         let slot = token.slot
         let chunk = slot / Self.chunkSlots
-        guard chunk < sessions.count else { return nil }
-        let session = sessions[chunk] + slot % Self.chunkSlots
+        guard chunk < Self.chunksMax, let first = chunks[chunk] else { return nil }
+        let session = first + slot % Self.chunkSlots
         guard session.pointee.generation == token.generation,
             session.pointee.phase != .free
         else { return nil }
@@ -96,17 +115,19 @@ struct SessionTable: ~Copyable {
     }
 
     /// A free slot with a fresh generation; nil when all are in use.
-    mutating func take() -> SessionPointer? {
+    func take() -> SessionPointer? {
         if freeSlots.isEmpty { grow() }
-        guard let slot = freeSlots.popLast() else { return nil }
+        guard let slot = freeSlots.popLast(), let chunk = chunks[Int(slot) / Self.chunkSlots] else {
+            return nil
+        }
         inUse += 1
-        let session = sessions[Int(slot) / Self.chunkSlots] + Int(slot) % Self.chunkSlots
+        let session = chunk + Int(slot) % Self.chunkSlots
         session.pointee.generation = (session.pointee.generation &+ 1) & 0x0FFF_FFFF
         return session
     }
 
     /// The slot is empty again; descriptors, TLS and details must be gone already.
-    mutating func give(_ session: SessionPointer) {
+    func give(_ session: SessionPointer) {
         let slot = session.pointee.slot
         let generation = session.pointee.generation
         let legs = session.pointee.legs
@@ -122,39 +143,31 @@ struct SessionTable: ~Copyable {
     /// Of all slots in use; they may end while the caller goes through them.
     func tokens() -> [EventToken] {
         var tokens: [EventToken] = []
-        for chunk in sessions {
-            for index in 0..<Self.chunkSlots where chunk[index].phase != .free {
-                tokens.append(chunk[index].token(.client))
+        for index in 0..<chunkCount {
+            guard let chunk = chunks[index] else { continue }
+            for slot in 0..<Self.chunkSlots where chunk[slot].phase != .free {
+                tokens.append(chunk[slot].token(.client))
             }
         }
         return tokens
     }
 
-    private mutating func grow() {
-        let first = sessions.count * Self.chunkSlots
-        guard first < Self.slotsMax else { return }
+    private func grow() {
+        guard chunkCount < Self.chunksMax else { return }
+        let first = chunkCount * Self.chunkSlots
         let chunk = SessionPointer.allocate(capacity: Self.chunkSlots)
-        let chunkLegs = UnsafeMutablePointer<Leg>.allocate(capacity: 2 * Self.chunkSlots)
+        let legs = UnsafeMutablePointer<Leg>.allocate(capacity: 2 * Self.chunkSlots)
         for index in 0..<Self.chunkSlots {
-            (chunkLegs + 2 * index).initialize(to: Leg(.client))
-            (chunkLegs + 2 * index + 1).initialize(to: Leg(.server))
+            (legs + 2 * index).initialize(to: Leg(.client))
+            (legs + 2 * index + 1).initialize(to: Leg(.server))
             (chunk + index).initialize(
-                to: Session(slot: UInt32(first + index), legs: chunkLegs + 2 * index))
+                to: Session(slot: UInt32(first + index), legs: legs + 2 * index))
         }
-        sessions.append(chunk)
-        legs.append(chunkLegs)
+        chunks[chunkCount] = chunk
+        chunkCount += 1
         // Lowest slots first: a quiet proxy touches few pages.
         for index in (0..<Self.chunkSlots).reversed() {
             freeSlots.append(UInt32(first + index))
-        }
-    }
-
-    deinit {
-        for (chunk, chunkLegs) in zip(sessions, legs) {
-            chunk.deinitialize(count: Self.chunkSlots)
-            chunk.deallocate()
-            chunkLegs.deinitialize(count: 2 * Self.chunkSlots)
-            chunkLegs.deallocate()
         }
     }
 }

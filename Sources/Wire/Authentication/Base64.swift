@@ -9,49 +9,48 @@ enum Base64 {
     }()
 
     static func encode(_ bytes: [UInt8]) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let count = min(3, bytes.count - start)
-            var group: UInt32 = 0
-            for index in 0..<3 {
-                group = group << 8 | (index < count ? UInt32(bytes[start + index]) : 0)
+        let count = (bytes.count + 2) / 3 * 4
+        return [UInt8](unsafeUninitializedCapacity: count) { out, initialized in
+            var target = 0
+            for start in stride(from: 0, to: bytes.count, by: 3) {
+                let left = bytes.count - start
+                let group =
+                    UInt32(bytes[start]) << 16 | (left > 1 ? UInt32(bytes[start + 1]) << 8 : 0)
+                    | (left > 2 ? UInt32(bytes[start + 2]) : 0)
+                let pad = UInt8(ascii: "=")
+                out[target] = alphabet[Int(group >> 18)]
+                out[target + 1] = alphabet[Int(group >> 12) & 63]
+                out[target + 2] = left > 1 ? alphabet[Int(group >> 6) & 63] : pad
+                out[target + 3] = left > 2 ? alphabet[Int(group) & 63] : pad
+                target += 4
             }
-            for index in 0..<4 {
-                let value = Int(group >> UInt32(18 - 6 * index)) & 63
-                out.append(index <= count ? alphabet[value] : UInt8(ascii: "="))
-            }
+            initialized = count
         }
-        return out
     }
 
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        let text = Array(text)
+    static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         guard text.count % 4 == 0 else { return nil }
-        guard !text.isEmpty else { return [] }
-        let padding = text.suffix(2).filter { $0 == UInt8(ascii: "=") }.count
+        guard let last = text.last else { return [] }
+        var padding = last == UInt8(ascii: "=") ? 1 : 0
+        if padding == 1 && text[text.endIndex - 2] == UInt8(ascii: "=") { padding = 2 }
         var out: [UInt8] = []
         out.reserveCapacity(text.count / 4 * 3)
-        for start in stride(from: 0, to: text.count, by: 4) {
-            let isLast = start + 4 == text.count
-            var group: UInt32 = 0
-            for index in 0..<4 {
-                let character = text[start + index]
-                if isLast && index >= 4 - padding {
-                    guard character == UInt8(ascii: "=") else { return nil }
-                    group <<= 6
-                    continue
-                }
-                let value = values[Int(character)]
-                guard value != 255 else { return nil }
-                group = group << 6 | UInt32(value)
-            }
-            let count = isLast ? 3 - padding : 3
-            for index in 0..<count {
-                out.append(UInt8(truncatingIfNeeded: group >> UInt32(16 - 8 * index)))
+        var group: UInt32 = 0
+        var bits = 0
+        for character in text.dropLast(padding) {
+            let value = values[Int(character)]
+            guard value != 255 else { return nil }
+            group = group << 6 | UInt32(value)
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                out.append(UInt8(truncatingIfNeeded: group >> UInt32(bits)))
+                group &= (1 << UInt32(bits)) - 1
             }
         }
         // Bits behind the last byte must be zero, or two texts would stand for the same bytes.
-        return encode(out) == text ? out : nil
+        return group == 0 ? out : nil
     }
+
+    static func decode(_ text: [UInt8]) -> [UInt8]? { decode(text[...]) }
 }

@@ -16,14 +16,20 @@ enum Digest {
 
     private static let blockBytes = 64
 
-    static func sha256(_ bytes: [UInt8]) -> SecretKey32 {
-        guard let hash = digest(Algorithms.shared.sha256, bytes), let key = SecretKey32(hash) else {
-            preconditionFailure("OpenSSL cannot compute SHA-256")
-        }
-        return key
-    }
+    static func sha256(_ bytes: [UInt8]) -> SecretKey32 { sha256(bytes, []) }
 
-    static func sha256(_ key: SecretKey32) -> SecretKey32 { sha256(key.array) }
+    static func sha256(_ key: SecretKey32) -> SecretKey32 { sha256(key.array, []) }
+
+    /// Of two pieces, so that nobody has to join them. OpenSSL's low-level functions: the general
+    /// ones make a context on the heap for each hash, which costs more than a short hash itself.
+    private static func sha256(_ first: [UInt8], _ second: [UInt8]) -> SecretKey32 {
+        var hash = SecretKey32.zero
+        let result = hash.withMutableBytes {
+            pgtee_SHA256(first, first.count, second, second.count, $0)
+        }
+        precondition(result == 1, "OpenSSL cannot compute SHA-256")
+        return hash
+    }
 
     static func md5(_ bytes: [UInt8]) -> [UInt8]? { digest(Algorithms.shared.md5, bytes) }
 
@@ -36,7 +42,7 @@ enum Digest {
             inner[index] ^= byte
             outer[index] ^= byte
         }
-        return sha256(outer + sha256(inner + message).array)
+        return sha256(outer, sha256(inner, message).array)
     }
 
     static func hmac(_ key: SecretKey32, _ message: [UInt8]) -> SecretKey32 {

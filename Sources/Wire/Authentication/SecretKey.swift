@@ -15,6 +15,19 @@ package struct SecretKey32: Sendable {
         self.bytes = own
     }
 
+    static var zero: SecretKey32 { SecretKey32() }
+
+    private init() { bytes = [32 of UInt8](repeating: 0) }
+
+    /// Lends the 32 bytes to be filled.
+    mutating func withMutableBytes<Result>(
+        _ body: (UnsafeMutablePointer<UInt8>) -> Result
+    ) -> Result {
+        withUnsafeMutablePointer(to: &bytes) {
+            $0.withMemoryRebound(to: UInt8.self, capacity: 32) { body($0) }
+        }
+    }
+
     package var array: [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
             for index in bytes.indices { buffer[index] = bytes[index] }

@@ -34,7 +34,9 @@ package struct ScanSeen: OptionSet, Sendable {
     package static let copyOut = ScanSeen(rawValue: 1 << 8)
     package static let copyBoth = ScanSeen(rawValue: 1 << 9)
     /// The client's Terminate.
-    package static let terminate = ScanSeen(rawValue: 1 << 10)
+    package static let terminate = ScanSeen(rawValue: terminateBit)
+    /// For the relay: a constant needs no call across modules.
+    @inline(always) package static var terminateBit: UInt32 { 1 << 10 }
     /// Query, FunctionCall, Sync or Flush: the client waits for an answer.
     package static let flushOrSync = ScanSeen(rawValue: 1 << 11)
     /// Any client message that a server answers: Query, FunctionCall, Parse, Bind, Describe,
