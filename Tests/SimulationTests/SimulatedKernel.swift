@@ -244,6 +244,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
         _ descriptor: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int
     ) -> Int {
         guard let connection = connection(descriptor, "recv") else { return -Int(EBADF) }
+        if connection.isConnecting(now) { return -Int(EAGAIN) }
+        if connection.connectError != 0 { return -Int(connection.connectError) }
         let pipe = connection.toProxy
         let available = pipe.available(now)
         if available == 0 {
@@ -270,7 +272,8 @@ final class SimulatedKernel: Kernel, @unchecked Sendable {
     override func send(_ descriptor: Int32, _ buffer: UnsafeRawPointer, _ count: Int) -> Int {
         guard let connection = connection(descriptor, "send") else { return -Int(EBADF) }
         if connection.isConnecting(now) { return -Int(EAGAIN) }
-        if connection.isReset(now) || connection.connectError != 0 {
+        if connection.connectError != 0 { return -Int(connection.connectError) }
+        if connection.isReset(now) {
             world.trace("send \(descriptor): broken pipe")
             return -Int(EPIPE)
         }
