@@ -45,7 +45,8 @@ extension Live {
                 "limits: {logins_in_flight_per_source: 5}", "timeouts: {login: 2s}",
             ])
             let session = try house.client("remi@globex", proxy: proxy)
-            let stuck = try (0..<5).map { _ in
+            // More than the limit: those beyond it are turned away themselves.
+            let stuck = try (0..<8).map { _ in
                 let channel = try WireChannel(port: proxy.port)
                 try channel.send([0, 0, 0])
                 return channel
@@ -58,7 +59,7 @@ extension Live {
                 }
             }
             #expect(try session.values("SELECT 1") == ["1"])
-            for channel in stuck { #expect(channel.isClosedByPeer()) }
+            for channel in stuck { #expect((try? channel.receiveToEnd().count) ?? 0 < 500) }
             try waitUntil("logins work again") { try oneMore(proxy, "remi@globex") == nil }
         }
 

@@ -5,21 +5,24 @@ package final class BufferPool {
     package static let blockBytes = 96 * 1024
     private static let keptMax = 16
     private var free: [UnsafeMutableRawPointer] = []
-    /// Bytes in blocks that sessions hold.
-    package private(set) var bytesInUse = 0
+    private var used = 0
+
+    /// Bytes in blocks that sessions hold. Not stored as `package`, which would cost an exclusivity
+    /// check where it is read.
+    package var bytesInUse: Int { used }
 
     package init() { free.reserveCapacity(Self.keptMax) }
 
     deinit { for block in free { block.deallocate() } }
 
     func take(_ bytes: Int) -> UnsafeMutableRawPointer {
-        bytesInUse += bytes
+        used += bytes
         if bytes == Self.blockBytes, let block = free.popLast() { return block }
         return .allocate(byteCount: bytes, alignment: 16)
     }
 
     func give(_ block: UnsafeMutableRawPointer, _ bytes: Int) {
-        bytesInUse -= bytes
+        used -= bytes
         if bytes == Self.blockBytes && free.count < Self.keptMax {
             free.append(block)
         } else {

@@ -20,7 +20,8 @@ package enum TenantCounter: Int, Sendable, CaseIterable {
 }
 
 /// What one worker counts: written by that worker only, read by any thread.
-package struct WorkerCounters: Sendable {
+/// A class, so that a call hands over one pointer instead of all the blocks.
+package final class WorkerCounters: Sendable {
     private let block = CounterBlock(count: WorkerCounter.allCases.count)
     private let ends = CounterBlock(count: SessionEnd.allCases.count)
     /// One cell per bucket (not cumulative), then the sum in nanoseconds.

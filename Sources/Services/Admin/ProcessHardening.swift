@@ -23,6 +23,10 @@ package struct ProcessHardening: Sendable, Equatable {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
 
+        // A watchdog's SIGABRT must end the process: Swift's own handler prints a trace and goes on
+        // when the signal came from outside. Traps are other signals.
+        signal(SIGABRT, SIG_DFL)
+
         var core = rlimit(rlim_cur: 0, rlim_max: 0)
         let coreForbidden = setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &core) == 0
         return ProcessHardening(

@@ -36,3 +36,11 @@ struct Leg {
 
     var isOpen: Bool { descriptor >= 0 }
 }
+
+extension Interest {
+    // Bits by value: a constant of another module is a call.
+    @inline(__always) var hasReadable: Bool { rawValue & 0x001 != 0 }
+    @inline(__always) var hasWritable: Bool { rawValue & 0x004 != 0 }
+    /// Something to receive: bytes, an end, or an error.
+    @inline(__always) var hasNews: Bool { rawValue & (0x001 | 0x008 | 0x010) != 0 }
+}

@@ -42,7 +42,8 @@ extension ProxyWorker {
         listeners = []
     }
 
-    func acceptClients(_ position: UInt32) {
+    /// Never inlined, as `readMailbox`.
+    @inline(never) func acceptClients(_ position: UInt32) {
         guard Int(position) < listeners.count else { return }
         let listener = listeners[Int(position)]
         for _ in 0..<Self.acceptsMax {

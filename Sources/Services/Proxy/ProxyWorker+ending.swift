@@ -21,12 +21,7 @@ extension ProxyWorker {
             closeLeg(session, .client)
             session.pointee.end = isLost ? .clientLost : .clientClosed
             guard wasRelaying else { return end(session, session.pointee.end) }
-            if !session.pointee.sawTerminate && session.pointee.busySinceNanoseconds != 0
-                && snapshot.configuration.cancelOnClientLoss
-            {
-                beginCancel(of: session, reply: nil)
-                return end(session, session.pointee.end)
-            }
+            if cancelRunning(session) { return end(session, session.pointee.end) }
             beginClosing(session, .server)
         } else {
             guard wasRelaying else { return serverLegEnded(session, isLost) }
@@ -37,13 +32,26 @@ extension ProxyWorker {
         }
     }
 
+    /// A server that runs a query does not notice that its connection ended: tells it by a cancel.
+    /// False when there is nothing to cancel, or nobody wants it.
+    @discardableResult
+    func cancelRunning(_ session: SessionPointer) -> Bool {
+        guard session.pointee.phase == .relaying, !session.pointee.sawTerminate,
+            session.pointee.busySinceNanoseconds != 0, snapshot.configuration.cancelOnClientLoss
+        else { return false }
+        beginCancel(of: session, reply: nil)
+        return true
+    }
+
     /// TLS or the system failed on a leg.
     func legFailed(_ session: SessionPointer, _ side: LegSide, _ detail: String) {
         guard session.pointee.phase != .ended else { return }
         details(session)?.failure = SessionFailure(detail: detail)
         switch (session.pointee.phase, side) {
         case (.login, .server): serverLegFailed(session, .unreachable, detail)
-        case (_, .client): end(session, .clientLost)
+        case (_, .client):
+            cancelRunning(session)
+            end(session, .clientLost)
         default: streamEnded(session, .server, -Int(SystemErrors.connectionReset))
         }
     }
@@ -125,11 +133,11 @@ extension ProxyWorker {
     }
 
     /// After each event: an ended session's slot is given back.
-    func settle(_ session: SessionPointer) {
+    @inline(__always) func settle(_ session: SessionPointer) {
         if session.pointee.phase == .ended { release(session) }
     }
 
-    func release(_ session: SessionPointer) {
+    @inline(never) func release(_ session: SessionPointer) {
         if let details = session.pointee.details?.takeUnretainedValue() {
             giveCounts(session, details)
             if session.pointee.kind == .client { report(session, details) }

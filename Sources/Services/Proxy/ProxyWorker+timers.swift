@@ -23,7 +23,7 @@ extension ProxyWorker {
         nextTimerNanoseconds = min(nextTimerNanoseconds, deadlineNanoseconds)
     }
 
-    func expireTimers() {
+    @inline(never) func expireTimers() {
         defer { nextTimerNanoseconds = timers.nextDeadlineNanoseconds ?? .max }
         while let entry = timers.popDue(nowNanoseconds: nowNanoseconds) {
             switch entry.token.kind {
@@ -77,6 +77,7 @@ extension ProxyWorker {
             quiet >= limits.stall
         {
             details(session)?.failure = SessionFailure(detail: "the client does not read")
+            cancelRunning(session)
             return end(session, .clientStalled)
         }
         if busySince == 0 {
@@ -84,6 +85,7 @@ extension ProxyWorker {
         } else {
             let canTell = !session.pointee.leg(.server).pointee.scanner.isMidMessage
             if limits.transaction > 0, nowNanoseconds &- busySince >= limits.transaction {
+                cancelRunning(session)
                 return refuse(session, .transactionTimeout, tells: canTell)
             }
             if limits.idleTransaction > 0, session.pointee.tracker.outstanding == 0,

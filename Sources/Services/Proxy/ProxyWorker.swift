@@ -35,9 +35,7 @@ final class ProxyWorker {
     static let recordBytesMax = 16 * 1024
 
     let index: Int
-    /// Not counted: it is looked at several times per burst, and `owner` keeps it.
-    unowned(unsafe) let kernel: Kernel
-    private let owner: Kernel
+    let kernel: Kernel
     let poller: Poller
     let shared: ProxyShared
     let mailbox: Mailbox<WorkerMessage>
@@ -71,7 +69,6 @@ final class ProxyWorker {
     ) throws(SystemError) {
         self.index = index
         self.kernel = kernel
-        owner = kernel
         self.shared = shared
         self.snapshot = snapshot
         mailbox = shared.mailboxes[index]
@@ -106,7 +103,7 @@ final class ProxyWorker {
         let timeout = TimerHeap.timeoutMilliseconds(
             until: nextTimerNanoseconds, now: nowNanoseconds)
         let count = poller.wait(timeoutMilliseconds: timeout)
-        nowNanoseconds = kernel.nowNanoseconds()
+        nowNanoseconds = readClock()
         counters.add(.wakeUps)
         for index in 0..<count {
             let (token, seen) = poller.event(index)
@@ -114,6 +111,8 @@ final class ProxyWorker {
         }
         if nowNanoseconds >= nextTimerNanoseconds { expireTimers() }
     }
+
+    private func readClock() -> UInt64 { kernel.nowNanoseconds() }
 
     private func dispatch(_ token: EventToken, _ seen: Interest) {
         switch token.kind {
@@ -133,11 +132,11 @@ final class ProxyWorker {
         if leg.pointee.isConnecting {
             return connectionEvent(session, seen)
         }
-        if seen.contains(.writable) { flush(session, side) }
-        guard seen.contains(.readable | .failed | .hungUp) else { return }
+        if seen.hasWritable { flush(session, side) }
+        guard seen.hasNews else { return }
         switch session.pointee.phase {
         case .relaying:
-            if leg.pointee.interest.contains(.readable) {
+            if leg.pointee.interest.hasReadable {
                 pump(session, side)
             } else {
                 pausedLegEvent(session, side)
@@ -148,7 +147,8 @@ final class ProxyWorker {
         }
     }
 
-    private func readMailbox() {
+    /// Never inlined: the accesses of its rare cases would be checked at every wake-up.
+    @inline(never) private func readMailbox() {
         for message in mailbox.drain().values {
             switch message {
             case .snapshot(let new):
