@@ -54,7 +54,7 @@ extension Live {
             let sample = #/
                 [a-z_:][a-z0-9_:]*
                 (\{ [a-z_]+="([^"\\\n]|\\["\\n])*" (,[a-z_]+="([^"\\\n]|\\["\\n])*")* \})?
-                [ ] [-+0-9.eInfNa]+
+                \x20 [-+0-9.eInfNa]+
                 /#
             for line in body.split(separator: "\n") where !line.hasPrefix("#") {
                 #expect(line.wholeMatch(of: sample) != nil, "\(line)")
