@@ -138,7 +138,8 @@ def make_certificates(work):
     for command in commands:
         subprocess.run(["openssl", *command], cwd=folder, check=True, capture_output=True)
     for file in folder.iterdir():
-        file.chmod(0o644)
+        # pgtee, like PostgreSQL, wants its key to be its own.
+        file.chmod(0o600 if file.suffix == ".key" else 0o644)
     return folder
 
 

@@ -3,8 +3,8 @@
 #
 #   tools/regress.sh [--majors 15,18] [--legs tls,unix] [--proxy PROGRAM | --stand-in]
 #
-# Fetches what is missing (Debian's source packages; tools/install.sh the rest), compiles the one C file
-# that the suite needs, and leaves everything under .build/regress; then tools/regress.py runs and
+# Fetches what is missing (Debian's source packages; tools/install.sh the rest), compiles the one C
+# file that the suite needs, and leaves everything under .build/regress; then tools/regress.py runs and
 # compares. Nothing of the machine's package lists is changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."

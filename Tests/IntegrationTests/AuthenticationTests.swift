@@ -141,9 +141,7 @@ extension Live {
             #expect(result.error.contains("permission denied"))
         }
 
-        @Test func `a verifier in the document that is out of date refuses, and says so in the log`()
-            throws
-        {
+        @Test func `a verifier in the document that is out of date refuses the login`() throws {
             try house.acme.createRole("stale", password: "old")
             let proxy = try house.ownProxy(tenants: [
                 TenantDocument(

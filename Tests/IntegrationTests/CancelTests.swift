@@ -12,7 +12,8 @@ extension Live {
         private func waitUntilActive(_ cluster: PrivateCluster, _ pid: Int32) throws {
             try waitUntil("process \(pid) is active") {
                 try cluster.sql(
-                    "SELECT count(*) FROM pg_stat_activity WHERE pid = \(pid) AND state = 'active';")
+                    "SELECT count(*) FROM pg_stat_activity"
+                        + " WHERE pid = \(pid) AND state = 'active';")
                     == "1"
             }
         }
@@ -71,7 +72,9 @@ extension Live {
             let backend = try EvilBackend { connection in
                 let packet = try connection.readStartup()
                 if Array(packet.prefix(8)) == int32(16) + int32(80_877_102) {
-                    Thread.sleep(forTimeInterval: 0.5)
+                    // Nothing more comes: this is half a second.
+                    connection.channel.deadline = .milliseconds(500)
+                    _ = try? connection.channel.receive(1)
                     closed.add()
                     return
                 }

@@ -131,12 +131,13 @@ extension Live {
                             database: "postgres")
                     }
                     let accepted = direct.status == 0
+                    let line = proxy.logLines.last { $0.contains("demand\(number) ") } ?? ""
                     seen[accepted, default: 0] += 1
                     #expect(
                         (error == nil) == accepted,
                         """
                         \(name), \(demand): libpq says \(direct.error), pgtee \
-                        \(error as Any) \(proxy.logLines.last { $0.contains("demand\(number) ") } ?? "")
+                        \(error as Any) \(line)
                         """)
                     if let error { #expect(error.sqlState.hasPrefix("08"), "\(error)") }
                 }

@@ -47,7 +47,8 @@ extension EvilConnection {
         guard let start = initial.range(of: "n=") else { throw LiveFailure("no SCRAM: \(initial)") }
         let bare = String(initial[start.lowerBound...])
         let nonce = bare.split(separator: ",").last { $0.hasPrefix("r=") }?.dropFirst(2) ?? ""
-        let first = "r=\(nonce)server,s=\(EvilLogin.base64(EvilLogin.salt)),i=\(EvilLogin.iterations)"
+        let salt = EvilLogin.base64(EvilLogin.salt)
+        let first = "r=\(nonce)server,s=\(salt),i=\(EvilLogin.iterations)"
         try send(WireMessage("R", int32(11) + Array(first.utf8)))
         let final = String(decoding: try readMessage().body, as: UTF8.self)
         let unproved = final.components(separatedBy: ",p=")[0]

@@ -10,7 +10,7 @@ extension Live {
 
         init() throws { house = try LiveHouse.open() }
 
-        /// Sends honest clients to evil clusters of a pgtee of their own, beside the innocent tenant.
+        /// Sends honest clients to the evil clusters of a pgtee, beside the innocent tenant.
         private func visit(
             _ rows: String..., options: [String] = [], atLeast count: Int,
             sourceLocation: SourceLocation = #_sourceLocation
@@ -37,7 +37,7 @@ extension Live {
             try visit("S-02", "S-03", "S-04", atLeast: 11)
         }
 
-        @Test func `S-15, S-17, S-27, S-62: a cluster must prove itself as the tenant asks`() throws {
+        @Test func `S-15, S-17, S-27, S-62: a cluster must prove itself as asked`() throws {
             try visit("S-15", "S-17", "S-27", "S-62", atLeast: 32)
         }
 

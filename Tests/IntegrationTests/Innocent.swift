@@ -120,7 +120,8 @@ struct ProcessNumbers {
     let ticks: Int
 
     init(_ pid: Int32) {
-        files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count) ?? -1
+        let open = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")
+        files = open?.count ?? -1
         let pages = readText("/proc/\(pid)/statm").split(separator: " ")
         memory = pages.count > 1 ? (Int(pages[1]) ?? 0) * 4_096 : 0
         let fields = readText("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ")

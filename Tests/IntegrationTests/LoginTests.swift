@@ -120,7 +120,7 @@ extension Live {
             func tenant(_ name: String, _ port: UInt16) throws -> TenantDocument {
                 TenantDocument(
                     name,
-                    backends: ["{name: main, host: 127.0.0.1, port: \(port), tls: {mode: disable}}"],
+                    backends: ["{host: 127.0.0.1, port: \(port), tls: {mode: disable}}"],
                     authentication: [
                         "mode: scram",
                         "verifiers: {remi: \"\(try house.acme.verifier(of: "remi"))\"}",

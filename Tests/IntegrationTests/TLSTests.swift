@@ -89,9 +89,10 @@ extension Live {
             }
         }
 
-        @Test func `T6.8: a client certificate counts only where its authority is trusted`() throws {
+        @Test func `T6.8: a client certificate counts where its authority is trusted`() throws {
             let authorities = (
-                try TestCertificateAuthority("CA of left"), try TestCertificateAuthority("CA of right")
+                try TestCertificateAuthority("CA of left"),
+                try TestCertificateAuthority("CA of right")
             )
             let proxy = try house.ownProxy(tenants: [
                 try LiveHouse.document(
