@@ -12,8 +12,8 @@ import Tenancy
 //  - Simulation plays one seed: the real ProxyWorkers over SimulatedKernel, stepped in turn by one
 //    thread in virtual time, with ModelClients on one side and ModelServers on the other.
 //  - SimulationPlan is what the seed decided. Exchange is a request that carries its own answer.
-//  - The oracles are where the facts are: ModelClient and ModelServer compare each byte with what the
-//    other end sent, SimulatedKernel watches descriptors, Simulation+oracles looks at the end state.
+//  - The oracles are where the facts are: ModelClient and ModelServer compare each byte with what
+//    the other end sent, SimulatedKernel watches descriptors, Simulation+oracles looks at the end.
 // Nothing in it may depend on the real time, addresses or the order of a dictionary: a seed must
 // repeat.
 
