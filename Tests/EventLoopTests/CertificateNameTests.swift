@@ -42,7 +42,8 @@ import Testing
         Case(commonName: "db.test", addresses: ["192.0.2.1"], host: "192.0.2.1", isMatch: true),
         Case(commonName: "db.test", addresses: ["192.0.2.1"], host: "192.0.2.2", isMatch: false),
         Case(
-            commonName: "db.test", addresses: ["2001:db8::1"], host: "2001:DB8:0::1", isMatch: true),
+            commonName: "db.test", addresses: ["2001:db8::1"], host: "2001:DB8:0::1",
+            isMatch: true),
         Case(commonName: "192.0.2.1", host: "192.0.2.1", isMatch: true),
         Case(commonName: "192.0.2.1", dns: ["a.test"], host: "192.0.2.1", isMatch: true),
         Case(commonName: "192.0.2.1", addresses: ["192.0.2.9"], host: "192.0.2.1", isMatch: false),

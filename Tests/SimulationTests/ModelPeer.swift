@@ -1,7 +1,7 @@
 import EventLoop
 
-/// What both ends have in common: a socket with its faults, TLS, and the record of what was sent and
-/// received after the login.
+/// What both ends have in common: a socket with its faults, TLS, and the record of what was sent
+/// and received after the login.
 ///
 /// An end is played in `wake`: it reads what has arrived, does what is due, and writes what fits.
 class ModelPeer {

@@ -3,8 +3,8 @@ import EventLoop
 import Glibc
 import PostgresProtocol
 
-/// One connection to a model cluster: a client's session, a look-up, or a cancel request. It answers
-/// what the requests themselves ask for.
+/// One connection to a model cluster: a client's session, a look-up, or a cancel request. It
+/// answers what the requests themselves ask for.
 final class ModelServer: ModelPeer {
     enum State { case initial, password, scram, relaying, lookup }
 

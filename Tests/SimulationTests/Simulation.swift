@@ -12,8 +12,8 @@ import Tenancy
 //  - Simulation plays one seed: the real ProxyWorkers over SimulatedKernel, stepped in turn by one
 //    thread in virtual time, with ModelClients on one side and ModelServers on the other.
 //  - SimulationPlan is what the seed decided. Exchange is a request that carries its own answer.
-//  - The oracles are where the facts are: ModelClient and ModelServer compare each byte with what the
-//    other end sent, SimulatedKernel watches descriptors, Simulation+oracles looks at the end state.
+//  - The oracles are where the facts are: ModelClient and ModelServer compare each byte with what
+//    the other end sent, SimulatedKernel watches descriptors, Simulation+oracles looks at the end.
 // Nothing in it may depend on the real time, addresses or the order of a dictionary: a seed must
 // repeat.
 
@@ -38,7 +38,8 @@ final class Simulation {
     let seed: UInt64
     var plan: SimulationPlan
     var random: SeededRandom
-    private(set) var kernel: SimulatedKernel!
+    private(set) lazy var kernel = SimulatedKernel(
+        world: self, random: SeededRandom(seed: seed ^ 0xABCD))
     let modelPipe = TLSPipe()
     let modelScratch = UnsafeMutableRawPointer.allocate(
         byteCount: modelScratchBytes, alignment: 16)
@@ -55,7 +56,8 @@ final class Simulation {
     private(set) var hasDrained = false
 
     private(set) var telemetry = Mailbox<TelemetryEvent>(capacity: 4_096)
-    private(set) var shared: ProxyShared!
+    private(set) lazy var shared = ProxyShared(
+        workers: plan.workers, telemetry: telemetry, mockSecret: [1, 2, 3], peers: nil)
     private(set) var workers: [ProxyWorker] = []
     private(set) var gauges: [TenantGauges] = []
     private(set) var listeners: [(descriptor: Int32, listener: SimulatedListener)] = []
@@ -66,7 +68,6 @@ final class Simulation {
         self.isTracing = isTracing
         random = SeededRandom(seed: seed)
         plan = SimulationPlan(random: &random)
-        kernel = SimulatedKernel(world: self, random: SeededRandom(seed: seed ^ 0xABCD))
         kernel.plantedBug = plantedBug
         healTime = kernel.now + UInt64(random.within(1...4)) * Self.second
         trace("\(plan)")
@@ -178,8 +179,6 @@ final class Simulation {
     private func build() {
         clusters = (0..<plan.tenants).map { ModelCluster(tenant: $0) }
         gauges = (0..<plan.tenants).map { _ in TenantGauges(workers: plan.workers) }
-        shared = ProxyShared(
-            workers: plan.workers, telemetry: telemetry, mockSecret: [1, 2, 3], peers: nil)
         for session in 0..<plan.clients {
             let client = ModelClient(index: peers.count, world: self, session: session)
             clients.append(client)

@@ -10,7 +10,8 @@ enum Seeds {
             simulation.run()
             if let failure = simulation.failures.first {
                 failures.append(
-                    "seed \(seed): \(failure). Repeat: SEED=\(seed) swift test --filter SimulationTests"
+                    "seed \(seed): \(failure). "
+                        + "Repeat: SEED=\(seed) swift test --filter SimulationTests"
                 )
             }
         }

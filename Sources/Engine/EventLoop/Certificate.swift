@@ -34,7 +34,8 @@ package enum Certificate {
 
     /// Whether the certificate is for `host`, by libpq's rules (manual: libpq-ssl, verify-full):
     /// subject alternative names of the host's kind decide; only without any does the common name.
-    /// A wildcard is `*.` at the front and stands for one label. No certificate is for an empty name.
+    /// A wildcard is `*.` at the front and stands for one label. No certificate is for an empty
+    /// name.
     package static func isFor(host: String, _ certificate: OpaquePointer) -> Bool {
         guard !host.isEmpty else { return false }
         let address = addressBytes(host)
