@@ -68,9 +68,7 @@ stage build 20 swift build --build-tests
 stage unit 10 bash -c 'swift_tests --skip IntegrationTests --skip SimulationTests'
 stage simulation 10 bash -c 'swift_tests --filter SimulationTests'
 stage integration 20 bash -c 'swift_tests --filter IntegrationTests'
-for extra in tools/instructions.sh; do
-    [ -x $extra ] && stage "$(basename $extra .sh)" 10 $extra
-done
+stage instructions 15 tools/instructions.sh
 if [ -z "$quick" ]; then
     stage fuzz 15 env SECONDS=60 tools/fuzz.sh
     stage demo 10 env ONCE=1 tools/demo.sh
