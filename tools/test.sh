@@ -77,5 +77,6 @@ fi
 printf '\n== Results (SEED=%s, logs in %s)\n' "$SEED" "$logs"
 printf '%s\n' "${results[@]}"
 passed=$((${#results[@]} - failed))
-echo "$passed stages passed, $failed failed, $((SECONDS / 60)) min $((SECONDS % 60)) s"
+echo "stages, in $((SECONDS / 60)) min $((SECONDS % 60)) s:"
+echo "$passed passed, $failed failed"
 exit $((failed > 0))

@@ -7,15 +7,15 @@ internal import Testing
 struct CancelRegistryTests {
     @Test func `sessions with the same process ID get different secrets and are told apart`() {
         let registry = CancelRegistry(instance: 3)
-        var secrets: [[UInt8]] = []
+        var secrets: [CancelSecret] = []
         for worker in 0..<200 {
             secrets.append(
                 registry.register(
                     processID: 7, length: 4, target: .init(worker: worker, token: 1)))
         }
-        #expect(Set(secrets).count == 200)
+        #expect(Set(secrets.map(\.bytes)).count == 200)
         for (worker, secret) in secrets.enumerated() {
-            let request = CancelRequest(processID: 7, secret: secret)
+            let request = CancelRequest(processID: 7, secret: secret.bytes)
             #expect(registry.find(request)?.worker == worker)
             #expect(CancelRegistry.instance(of: request) == 3)
             registry.remove(processID: 7, secret: secret)
@@ -27,11 +27,16 @@ struct CancelRegistryTests {
         let registry = CancelRegistry(instance: 0)
         let secret = registry.register(
             processID: 7, length: 32, target: .init(worker: 0, token: 1))
-        #expect(secret.count == 32)
-        #expect(registry.find(CancelRequest(processID: 8, secret: secret)) == nil)
-        #expect(registry.find(CancelRequest(processID: 7, secret: Array(secret[..<4]))) == nil)
-        for index in secret.indices {
-            var wrong = secret
+        let bytes = secret.bytes
+        #expect(bytes.count == 32)
+        #expect(registry.find(CancelRequest(processID: 7, secret: bytes)) != nil)
+        #expect(registry.find(CancelRequest(processID: 8, secret: bytes)) == nil)
+        for count in 0..<32 {
+            let short = CancelRequest(processID: 7, secret: Array(bytes[..<count]))
+            #expect(registry.find(short) == nil)
+        }
+        for index in bytes.indices {
+            var wrong = bytes
             wrong[index] ^= 1
             #expect(registry.find(CancelRequest(processID: 7, secret: wrong)) == nil)
         }

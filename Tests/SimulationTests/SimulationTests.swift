@@ -11,7 +11,7 @@ enum Seeds {
             if let failure = simulation.failures.first {
                 failures.append(
                     "seed \(seed): \(failure). "
-                        + "Repeat: SEED=\(seed) swift test --filter SimulationTests"
+                        + "Repeat: SIMULATION_SEED=\(seed) swift test --filter SimulationTests"
                 )
             }
         }
@@ -19,11 +19,11 @@ enum Seeds {
     }
 
     /// The seed of the environment, which is then run alone and traced.
-    static let chosen: UInt64? = getenv("SEED").flatMap { UInt64(String(cString: $0)) }
+    static let chosen: UInt64? = getenv("SIMULATION_SEED").flatMap { UInt64(String(cString: $0)) }
 
     static let perBlock: UInt64 = 1_000
     static let blocks: [UInt64] = {
-        let count = getenv("SEED_BLOCKS").flatMap { UInt64(String(cString: $0)) } ?? 10
+        let count = getenv("SIMULATION_BLOCKS").flatMap { UInt64(String(cString: $0)) } ?? 10
         return Array(0..<count)
     }()
 }

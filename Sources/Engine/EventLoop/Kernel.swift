@@ -58,6 +58,14 @@ package struct SocketOptions: Sendable, Equatable {
     package var unsentLowWaterBytes: Int32 = 0
 
     package init() {}
+
+    /// For a peer on the same machine, whose kernel tells at once when it is gone.
+    package static let local: SocketOptions = {
+        var options = SocketOptions()
+        options.keepAliveIdleSeconds = 0
+        options.userTimeoutMilliseconds = 0
+        return options
+    }()
 }
 
 /// Linux.

@@ -84,6 +84,15 @@ package enum SocketAddress: Sendable, Hashable {
 
     package var isUnix: Bool { family == AF_UNIX }
 
+    /// 127.0.0.0/8 or ::1.
+    package var isLoopback: Bool {
+        switch self {
+        case .ipv4(let address, _): address >> 24 == 127
+        case .ipv6(let high, let low, _, _): high == 0 && low == 1
+        case .unix: false
+        }
+    }
+
     /// The bytes by which limits count a source: IPv4 /32, IPv6 /64, all unix sockets together.
     package var source: SourceKey {
         switch self {
@@ -175,8 +184,8 @@ extension SocketAddress: CustomStringConvertible {
             }
             var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
             _ = inet_ntop(AF_INET6, &address, &text, socklen_t(text.count))
-            return
-                "[\(String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))]:\(port)"
+            let shown = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            return "[\(String(decoding: shown, as: UTF8.self))]:\(port)"
         case .unix(let path):
             return path.isEmpty ? "unix" : String(decoding: path, as: UTF8.self)
         }

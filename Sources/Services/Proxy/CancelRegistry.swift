@@ -16,41 +16,50 @@ final class CancelRegistry: Sendable {
         var token: UInt64
     }
 
+    /// Process ID and the first four bytes of the secret. That it is looked up by a hash is no way
+    /// to guess it: the hash has a key of its own in each process.
+    private struct Key: Hashable {
+        var processID: Int32
+        var head: UInt32
+    }
+
     private struct Entry {
-        var secret: [UInt8]
+        var tail: [UInt8]
         var target: Target
     }
 
-    private let entries = Mutex<[Int32: [Entry]]>([:])
+    private let entries = Mutex<[Key: Entry]>([:])
     let instance: UInt8
 
     init(instance: UInt8) { self.instance = instance & 0xF }
 
     /// A secret that no other session with this process ID has.
-    func register(processID: Int32, length: Int, target: Target) -> [UInt8] {
+    func register(processID: Int32, length: Int, target: Target) -> CancelSecret {
         while true {
-            var secret = SecureRandom.bytes(max(4, length))
-            secret[0] = instance << 4 | secret[0] & 0xF
+            var bytes = SecureRandom.bytes(max(4, length))
+            bytes[0] = instance << 4 | bytes[0] & 0xF
+            let secret = CancelSecret(bytes)
+            let key = Key(processID: processID, head: secret.head)
             let isNew = entries.withLock { entries in
-                let same = entries[processID, default: []]
-                guard !same.contains(where: { Self.equal($0.secret, secret) }) else { return false }
-                entries[processID, default: []].append(Entry(secret: secret, target: target))
+                guard entries[key] == nil else { return false }
+                entries[key] = Entry(tail: secret.tail, target: target)
                 return true
             }
             if isNew { return secret }
         }
     }
 
-    func remove(processID: Int32, secret: [UInt8]) {
-        entries.withLock { entries in
-            entries[processID]?.removeAll { Self.equal($0.secret, secret) }
-            if entries[processID]?.isEmpty == true { entries[processID] = nil }
-        }
+    func remove(processID: Int32, secret: CancelSecret) {
+        entries.withLock { $0[Key(processID: processID, head: secret.head)] = nil }
     }
 
     func find(_ request: CancelRequest) -> Target? {
-        entries.withLock { entries in
-            entries[request.processID]?.first { Self.equal($0.secret, request.secret) }?.target
+        guard request.secret.count >= 4 else { return nil }
+        let secret = CancelSecret(request.secret)
+        let key = Key(processID: request.processID, head: secret.head)
+        return entries.withLock { entries in
+            guard let entry = entries[key], Self.equal(entry.tail, secret.tail) else { return nil }
+            return entry.target
         }
     }
 
@@ -65,5 +74,22 @@ final class CancelRegistry: Sendable {
         var difference: UInt8 = 0
         for index in one.indices { difference |= one[index] ^ other[index] }
         return difference == 0
+    }
+}
+
+/// A cancel key's secret. Those of protocol 3.0, four bytes, take no memory of their own: there is
+/// one for each leg of each session.
+struct CancelSecret: Sendable {
+    let head: UInt32
+    let tail: [UInt8]
+
+    /// Shorter secrets than four bytes don't exist in the protocol; they become zeros.
+    init(_ bytes: [UInt8]) {
+        head = bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+        tail = bytes.count > 4 ? Array(bytes[4...]) : []
+    }
+
+    var bytes: [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: head >> UInt32($0)) } + tail
     }
 }

@@ -73,7 +73,7 @@ extension ProxyWorker {
         details.login = LoginState(listenerTenant: nil, isUnix: false)
         details.cancel = CancelTask(
             request: CancelRequest(
-                processID: target.serverProcessID, secret: target.serverSecret),
+                processID: target.serverProcessID, secret: target.serverSecret?.bytes ?? []),
             reply: reply)
         let timeout = max(1, snapshot.configuration.timeouts.cancel)
         setDeadline(task, nowNanoseconds &+ UInt64(timeout) &* 1_000_000)

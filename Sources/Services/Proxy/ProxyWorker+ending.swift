@@ -157,9 +157,8 @@ extension ProxyWorker {
             shared.loads[index].give()
         }
         if details.holdsTenantCount { details.runtime?.gauges.sessions.give() }
-        if !details.cancelSecret.isEmpty {
-            shared.cancels.remove(
-                processID: details.serverProcessID, secret: details.cancelSecret)
+        if let secret = details.cancelSecret {
+            shared.cancels.remove(processID: details.serverProcessID, secret: secret)
         }
     }
 

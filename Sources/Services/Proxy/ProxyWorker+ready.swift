@@ -13,15 +13,16 @@ extension ProxyWorker {
         if details.lookup != nil { return lookupReady(session, result.leftover) }
         guard session.pointee.kind == .client else { return }
         details.serverProcessID = result.processID
-        details.serverSecret = result.secret
-        details.cancelSecret = shared.cancels.register(
+        if !result.secret.isEmpty { details.serverSecret = CancelSecret(result.secret) }
+        let secret = shared.cancels.register(
             processID: result.processID, length: login.clientVersion.minor >= 2 ? 32 : 4,
             target: CancelRegistry.Target(
                 worker: index, token: session.pointee.token(.client).raw))
+        details.cancelSecret = secret
         let end = Self.encoded { writer throws(EncodingError) in
             for notice in result.notices { try notice.encodeNotice(into: &writer) }
             let key = BackendKeyData(
-                processID: result.processID, secret: details.cancelSecret)
+                processID: result.processID, secret: secret.bytes)
             try key.encode(into: &writer)
             try ReadyForQuery(status: result.status).encode(into: &writer)
         }

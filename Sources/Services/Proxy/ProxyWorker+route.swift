@@ -64,7 +64,8 @@ extension ProxyWorker {
         let runtime = snapshot.tenants[route.tenantIndex]
         details.runtime = runtime
         details.user = route.user
-        details.database = route.database ?? route.user
+        // Often the same; then it is one array.
+        details.database = route.database.flatMap { $0 == route.user ? nil : $0 } ?? route.user
         details.routedBy =
             route.keys.keys.isEmpty
             ? "default" : route.keys.keys.map(\.rawValue).joined(separator: ",")

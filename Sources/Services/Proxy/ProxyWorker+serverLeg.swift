@@ -25,7 +25,9 @@ extension ProxyWorker {
         guard descriptor >= 0 else {
             return connectFailed(session, -descriptor)
         }
-        if !address.isUnix { kernel.setOptions(descriptor, snapshot.socketOptions) }
+        if !address.isUnix {
+            kernel.setOptions(descriptor, address.isLoopback ? .local : snapshot.socketOptions)
+        }
         session.pointee.legs[1].descriptor = descriptor
         session.pointee.legs[1].isConnecting = true
         session.pointee.legs[1].isDetached = true

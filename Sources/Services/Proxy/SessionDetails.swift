@@ -18,9 +18,9 @@ final class SessionDetails {
     var loginNanoseconds: UInt64 = 0
     /// The cluster's own pid and key, for cancel requests.
     var serverProcessID: Int32 = 0
-    var serverSecret: [UInt8] = []
+    var serverSecret: CancelSecret?
     /// What the client got in place of the key; empty until then.
-    var cancelSecret: [UInt8] = []
+    var cancelSecret: CancelSecret?
     var routedBy = ""
     var protocolMinor: UInt8 = 0
     /// Static names of TLS versions, so that they cost no memory per session.
