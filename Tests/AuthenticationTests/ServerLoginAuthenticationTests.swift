@@ -19,10 +19,12 @@ struct ServerLoginAuthenticationTests {
     /// Logs in with a SCRAM server of ours in the cluster's place, up to AuthenticationOk.
     private static func login(
         _ credential: ServerLoginOptions.Credential, _ verifier: ScramVerifier, isTLS: Bool = false,
-        offersPlus: Bool = false, choice: ChannelBindingMode = .prefer, forge: Bool = false
+        offersPlus: Bool = false, choice: ChannelBindingMode = .prefer, forge: Bool = false,
+        elsewhere: Bool = false
     ) -> ServerScript {
         var script = ServerScript(isTLS ? .require : .disable, credential) {
             $0.tls.channelBinding = choice
+            $0.derivesElsewhere = elsewhere
         }
         script.connect()
         if isTLS {
@@ -42,6 +44,7 @@ struct ServerLoginAuthenticationTests {
                 mechanism: initial.mechanism, data: initial.data)
         else { return script }
         script.receive(.authentication(.saslContinue(challenge)))
+        if let derivation = script.derivation { script.derive(derivation.run()) }
         guard script.failure == nil, let answer = script.sent.last else { return script }
         switch server.response(Array(answer.dropFirst(5))) {
         case .accepted(_, var final):
@@ -65,6 +68,33 @@ struct ServerLoginAuthenticationTests {
                 #expect(script.result?.isBound == plus)
             }
         }
+    }
+
+    @Test func `a password's keys can be derived elsewhere, and keys need no derivation`() throws {
+        let (keys, verifier) = try Self.keys()
+        var password = Self.login(.password(Self.password), verifier, elsewhere: true)
+        #expect(password.takeLog() == "p derive p")
+        password.receive(.key, .ready)
+        #expect(password.takeLog() == "ready")
+        var known = Self.login(keys, verifier, elsewhere: true)
+        #expect(known.takeLog() == "p p")
+        known.derive(nil)
+        #expect(known.takeLog() == "")
+    }
+
+    @Test func `a password that can't be used ends the login, and an answer comes once`() throws {
+        var script = ServerScript(.disable, .password(Self.password)) { $0.derivesElsewhere = true }
+        script.connect()
+        script.receive(.authentication(.sasl(mechanisms: ScramServerExchange.offer(plus: false))))
+        let first = String(decoding: script.sent.last ?? [], as: UTF8.self)
+        let nonce = String(first.split(separator: "=").last ?? "")
+        _ = script.takeLog()
+        script.receive(.authentication(.saslContinue(Array("r=\(nonce)x,s=AAAA,i=1".utf8))))
+        #expect(script.takeLog() == "derive")
+        script.derive(nil)
+        #expect(script.takeLog() == "unsupportedAuthentication")
+        script.derive(nil)
+        #expect(script.takeLog() == "")
     }
 
     @Test func `a wrong key is refused by the cluster, a stale one not even shown`() throws {

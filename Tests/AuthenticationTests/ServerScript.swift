@@ -12,6 +12,7 @@ struct ServerScript {
     private(set) var forwarded: [[UInt8]] = []
     private(set) var result: ServerLoginResult?
     private(set) var failure: ServerLoginFailure?
+    private(set) var derivation: ScramDerivation?
 
     init(
         _ mode: ServerTLSMode = .disable, _ credential: ServerLoginOptions.Credential = .none,
@@ -41,6 +42,8 @@ struct ServerScript {
 
     mutating func receive(_ messages: BackendMessage...) { receive(Self.bytes(messages)) }
 
+    mutating func derive(_ credential: ScramCredential?) { note(machine.derived(credential)) }
+
     mutating func client(_ body: [UInt8]) { note(machine.clientMessage(body)) }
 
     /// What has happened since the last call.
@@ -68,6 +71,9 @@ struct ServerScript {
                 sent.append(bytes)
                 log.append(Self.name(bytes))
             case .startTLS: log.append("startTLS")
+            case .derive(let derivation):
+                self.derivation = derivation
+                log.append("derive")
             case .reconnect: log.append("reconnect")
             case .forwardToClient(let bytes):
                 forwarded.append(bytes)

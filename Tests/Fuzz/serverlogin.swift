@@ -35,9 +35,10 @@ private func login(_ stream: [UInt8], flags: UInt8, pieces: UInt8) -> [String] {
         case 2: .keys(clientKey: verifier.serverKey, verifier: verifier)
         default: .relay
         }
-    let options = ServerLoginOptions(
+    var options = ServerLoginOptions(
         version: flags & 32 != 0 ? .v3_2 : .v3_0, parameters: [StartupParameter("user", "u")],
         tls: tls, isUnixSocket: flags & 64 != 0, credential: credential)
+    options.derivesElsewhere = flags & 128 != 0
     var machine = ServerLoginMachine(options: options, nonce: [UInt8](repeating: 0, count: 18))
     var log: [String] = []
     var rest = stream[...]
@@ -47,6 +48,7 @@ private func login(_ stream: [UInt8], flags: UInt8, pieces: UInt8) -> [String] {
         for action in next {
             switch action {
             case .send(let bytes): log.append("send \(bytes)")
+            case .derive(let derivation): next = machine.derived(derivation.run())
             case .startTLS: next = machine.tlsEstablished(binding: [1], hasALPN: false)
             case .reconnect: next = machine.connected()
             case .forwardToClient(let bytes):

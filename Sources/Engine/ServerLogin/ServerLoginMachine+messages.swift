@@ -1,4 +1,4 @@
-internal import Authentication
+package import Authentication
 internal import PostgresProtocol
 internal import Tenancy
 
@@ -99,11 +99,7 @@ extension ServerLoginMachine {
         switch request {
         case .ok: return try accepted()
         case .sasl(let mechanisms): return try beginScram(mechanisms)
-        case .saslContinue(let data):
-            let answer = try step { exchange throws(AuthenticationError) in
-                try exchange.challenge(data)
-            }
-            return [.send(try Self.authenticationData(answer))]
+        case .saslContinue(let data): return try challenged(data)
         case .saslFinal(let data):
             try step { exchange throws(AuthenticationError) in try exchange.final(data) }
             return []
@@ -112,6 +108,47 @@ extension ServerLoginMachine {
         case .gss, .gssContinue, .kerberosV5: throw Self.refusedMethod("gss")
         case .sspi: throw Self.refusedMethod("sspi")
         case .other(let code, _): throw Self.refusedMethod("code \(code)")
+        }
+    }
+
+    private mutating func challenged(
+        _ data: [UInt8]
+    ) throws(ServerLoginFailure) -> [ServerLoginAction] {
+        if options.derivesElsewhere {
+            let derivation = try step { exchange throws(AuthenticationError) in
+                try exchange.derivation(for: data)
+            }
+            if let derivation {
+                challenge = data
+                return [.derive(derivation)]
+            }
+        }
+        let answer = try step { exchange throws(AuthenticationError) in
+            try exchange.challenge(data)
+        }
+        return [.send(try Self.authenticationData(answer))]
+    }
+
+    /// What `.derive` asked for; nil: the password can't be used.
+    package mutating func derived(_ credential: ScramCredential?) -> [ServerLoginAction] {
+        guard state == .authentication, let data = challenge else { return [] }
+        challenge = nil
+        do throws(ServerLoginFailure) {
+            guard let credential else {
+                throw ServerLoginFailure(
+                    .unsupportedAuthentication, "the password cannot be prepared for SCRAM")
+            }
+            return [
+                .send(
+                    try Self.authenticationData(
+                        step { exchange throws(AuthenticationError) in
+                            exchange.use(credential)
+                            return try exchange.challenge(data)
+                        }))
+            ]
+        } catch {
+            state = .over
+            return [.failed(error)]
         }
     }
 

@@ -40,6 +40,8 @@ package struct ServerLoginMachine: Sendable {
     /// The cluster has asked for something; from here on the way is not changed.
     var sawAuthentication = false
     var sawNegotiation = false
+    /// The cluster's challenge, while the keys for its answer are derived.
+    var challenge: [UInt8]?
     /// `relay`: the cluster waits for the client.
     package internal(set) var awaitsClient = false
     /// What the cluster said to the first way, for when the other one does not even begin.

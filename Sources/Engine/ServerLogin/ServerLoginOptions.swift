@@ -33,6 +33,8 @@ package struct ServerLoginOptions: Sendable {
     /// Unix sockets never use TLS.
     package var isUnixSocket: Bool
     package var credential: Credential
+    /// PBKDF2 is not run in the machine: it asks for it by `.derive`.
+    package var derivesElsewhere = false
 
     package init(
         version: ProtocolVersion, parameters: [StartupParameter], tls: ServerTLS,
@@ -51,6 +53,8 @@ package enum ServerLoginAction: Sendable {
     case send([UInt8])
     /// Begin a TLS handshake; report `tlsEstablished` or `tlsFailed`.
     case startTLS
+    /// Run this where waiting does no harm; report `derived`.
+    case derive(ScramDerivation)
     /// Close the connection and open a new one to the same address; report `connected`.
     case reconnect
     /// A whole authentication message for the client (`relay`).

@@ -50,7 +50,8 @@ package final class ProxyService: @unchecked Sendable {
         }
         shared = ProxyShared(
             workers: workers, telemetry: telemetry,
-            mockSecret: mockSecret.isEmpty ? SecureRandom.bytes(32) : mockSecret, peers: peers)
+            mockSecret: mockSecret.isEmpty ? SecureRandom.bytes(32) : mockSecret, peers: peers,
+            deriver: KeyDeriver())
         builder = SnapshotBuilder(workers: workers)
         snapshot = try builder.make(configuration, tenants, generation: 1)
     }
@@ -61,6 +62,11 @@ package final class ProxyService: @unchecked Sendable {
     /// Listens on every address, one socket per worker where the port can be shared, and starts the
     /// workers.
     package func start() throws(ProxyError) {
+        do throws(SystemError) {
+            try shared.deriver?.start(shared.mailboxes)
+        } catch {
+            throw ProxyError("\(error)")
+        }
         var listeners: [[WorkerListener]] = shared.mailboxes.map { _ in [] }
         for listener in snapshot.configuration.listeners {
             for (worker, descriptor) in try listen(listener).enumerated() {

@@ -6,10 +6,15 @@ internal import Telemetry
 internal import Tenancy
 
 /// What a slot of kind `cancel` carries to the cluster.
-struct CancelTask {
-    var request: CancelRequest
+final class CancelTask {
+    let request: CancelRequest
     /// Who waits for the end of the cluster's connection; nil: nobody.
-    var reply: CancelReply?
+    let reply: CancelReply?
+
+    init(request: CancelRequest, reply: CancelReply?) {
+        self.request = request
+        self.reply = reply
+    }
 }
 
 /// Cancel requests: found on any worker, sent by the worker that holds the session, under the same

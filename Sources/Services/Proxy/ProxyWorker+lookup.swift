@@ -36,10 +36,12 @@ final class LookupQueue {
 }
 
 /// The look-up connection's side of a slot.
-struct LookupConnection {
+final class LookupConnection {
     let queue: LookupQueue
     var isReady = false
     var answers = VerifierAnswerReader()
+
+    init(queue: LookupQueue) { self.queue = queue }
 }
 
 extension ProxyWorker {

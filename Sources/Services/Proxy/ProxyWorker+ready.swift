@@ -77,10 +77,9 @@ extension ProxyWorker {
     private func relayServerError(
         _ session: SessionPointer, _ details: SessionDetails, _ fields: ErrorFields
     ) {
-        var failure = SessionFailure()
-        failure.sqlState = fields.sqlState
-        failure.message = fields.message
-        failure.detail = "the cluster refused the login"
+        let failure = SessionFailure(
+            sqlState: fields.sqlState, message: fields.message,
+            detail: "the cluster refused the login")
         session.pointee.end = .refusedByServer
         closeLeg(session, .server)
         // Nothing but errors may precede AuthenticationOk, so what was held for the client goes

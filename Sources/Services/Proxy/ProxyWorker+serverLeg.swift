@@ -65,6 +65,7 @@ extension ProxyWorker {
             options.version = .v3_0
             if let password = lookup.password {
                 options.credential = .password(Array(password.utf8))
+                options.derivesElsewhere = shared.deriver != nil
             }
         } else if runtime.tenant.authentication.mode == .relay {
             options.credential = .relay
@@ -211,6 +212,13 @@ extension ProxyWorker {
             switch action {
             case .send(let bytes): transmit(session, .server, bytes)
             case .startTLS: beginServerTLS(session)
+            case .derive(let derivation):
+                let job = KeyDeriver.Job(
+                    derivation: derivation, worker: index, token: session.pointee.token(.server).raw
+                )
+                if shared.deriver?.submit(job) != true {
+                    serverLegFailed(session, .unreachable, "too many passwords wait for their keys")
+                }
             case .reconnect:
                 closeLeg(session, .server)
                 openServerLeg(session)
@@ -225,6 +233,12 @@ extension ProxyWorker {
             case .failed(let failure): serverLoginFailed(session, failure)
             }
         }
+    }
+
+    func keysDerived(_ token: EventToken, _ credential: ScramCredential?) {
+        guard let session = table.find(token), session.pointee.phase == .login else { return }
+        perform(session, details(session)?.login?.server?.derived(credential) ?? [])
+        settle(session)
     }
 
     func relayClientAuthentication(_ session: SessionPointer, _ body: [UInt8]) {

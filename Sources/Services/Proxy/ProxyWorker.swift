@@ -1,3 +1,4 @@
+internal import Authentication
 internal import EventLoop
 internal import Handoff
 internal import PostgresProtocol
@@ -160,6 +161,8 @@ final class ProxyWorker {
             case .listen(let new): startListening(new)
             case .cancel(let token, let reply): cancelSession(EventToken(raw: token), reply)
             case .cancelDone(let token): cancelAnswered(EventToken(raw: token))
+            case .derived(let token, let credential):
+                keysDerived(EventToken(raw: token), credential)
             case .drain: drain()
             case .stop: isStopped = true
             }
@@ -206,6 +209,8 @@ enum WorkerMessage: Sendable {
     /// Cancel the query of the session with this token; the answer goes to `reply`.
     case cancel(UInt64, reply: CancelReply)
     case cancelDone(UInt64)
+    /// Keys for the login of our own role on this connection; nil: the password can't be used.
+    case derived(UInt64, ScramCredential?)
     case drain
     case stop
 }
@@ -228,17 +233,21 @@ final class ProxyShared: Sendable {
     let cancelMisses = SourceLimiter()
     let cancels: CancelRegistry
     let peers: CancelPeers?
+    /// nil: PBKDF2 runs on the worker (the simulation, whose time is not the clock's).
+    let deriver: KeyDeriver?
     let telemetry: Mailbox<TelemetryEvent>
     let mockSecret: [UInt8]
 
     init(
-        workers: Int, telemetry: Mailbox<TelemetryEvent>, mockSecret: [UInt8], peers: CancelPeers?
+        workers: Int, telemetry: Mailbox<TelemetryEvent>, mockSecret: [UInt8], peers: CancelPeers?,
+        deriver: KeyDeriver? = nil
     ) {
         mailboxes = (0..<workers).map { _ in Mailbox(capacity: 65_536) }
         counters = (0..<workers).map { _ in WorkerCounters() }
         loads = (0..<workers).map { _ in SharedCount() }
         cancels = CancelRegistry(instance: peers?.instance ?? 0)
         self.peers = peers
+        self.deriver = deriver
         self.telemetry = telemetry
         self.mockSecret = mockSecret
     }

@@ -29,7 +29,7 @@ package struct ScramClientExchange: Sendable {
     /// How much work a cluster may give us with a password: 30 ms.
     package static let passwordIterationsMax = 100_000
 
-    private let credential: ScramCredential
+    private var credential: ScramCredential
     private let choice: ChannelBindingChoice
     private let binding: [UInt8]?
     private let isTLS: Bool
@@ -91,6 +91,24 @@ package struct ScramClientExchange: Sendable {
         channel = Array((couldBind ? "y,," : "n,,").utf8)
         return (Scram.mechanism, channel + firstBare)
     }
+
+    /// What `challenge` would wait for with this password; nil for keys, which need nothing.
+    ///
+    /// - Errors: those of `challenge`.
+    package func derivation(
+        for message: [UInt8]
+    ) throws(AuthenticationError) -> ScramDerivation? {
+        guard case .password(let password) = credential else { return nil }
+        guard state == .begun else { throw Self.outOfOrder() }
+        let (_, salt, iterations) = try Self.readFirst(message, clientNonce)
+        guard iterations <= Self.passwordIterationsMax else {
+            throw Self.malformed("too many iterations")
+        }
+        return ScramDerivation(password: password, salt: salt, iterations: iterations)
+    }
+
+    /// Goes on with the derived keys in place of the password.
+    package mutating func use(_ derived: ScramCredential) { credential = derived }
 
     /// The cluster's first message → our final message.
     ///
