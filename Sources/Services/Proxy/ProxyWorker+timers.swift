@@ -8,9 +8,16 @@ internal import Tenancy
 /// heap are recognised by not being equal to it. A session that relays looks at its time-outs when
 /// its entry is due and arms the next one, so the relay itself arms nothing.
 extension ProxyWorker {
+    private static let farNanoseconds: UInt64 = 4_000_000_000
+    /// 2^27 ns, 134 ms.
+    private static let coarseMask: UInt64 = (1 << 27) - 1
     private static let sweepNanoseconds: UInt64 = 250_000_000
 
-    func setDeadline(_ session: SessionPointer, _ deadlineNanoseconds: UInt64) {
+    /// Deadlines far away are rounded up, so that those of many logins are looked at together and
+    /// idle sessions cost no wake-ups.
+    func setDeadline(_ session: SessionPointer, _ exactNanoseconds: UInt64) {
+        let isFar = exactNanoseconds > nowNanoseconds &+ Self.farNanoseconds
+        let deadlineNanoseconds = isFar ? exactNanoseconds | Self.coarseMask : exactNanoseconds
         session.pointee.deadlineNanoseconds = deadlineNanoseconds
         let token = EventToken(
             kind: TokenKind.timer, slot: session.pointee.slot,
