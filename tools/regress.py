@@ -363,13 +363,11 @@ def main():
     options = parser.parse_args()
     options.cache = options.cache.resolve()
     if not options.proxy and not options.stand_in:
-        for build in ("release", "debug"):
-            candidate = ROOT / ".build" / build / "pgtee"
-            if candidate.exists():
-                options.proxy = candidate
-                break
-        else:
-            sys.exit("regress: pgtee is not built: run `swift build -c release` first")
+        built = [ROOT / ".build" / build / "pgtee" for build in ("release", "debug")]
+        built = [program for program in built if program.exists()]
+        if not built:
+            sys.exit("regress: pgtee is not built: run `swift build` first")
+        options.proxy = max(built, key=lambda program: program.stat().st_mtime)
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     work = pathlib.Path(tempfile.mkdtemp(prefix="pgtee-regress-", dir=base))
     work.chmod(0o755)
