@@ -9,6 +9,7 @@ import Testing
 extension Live {
     @Suite struct OddCertificateTests {
         private static let limit = Duration.milliseconds(50)
+        private static let keys = ReadyKeys()
 
         /// A certificate and what it must lead to: nil for a login, else a piece of the log's
         /// reason.
@@ -138,13 +139,12 @@ extension Live {
                             "mode: scram", "verifiers: {remi: \"\(EvilLogin.verifierText)\"}",
                         ])
                 })
-            let keys = ReadyKeys()
             for (number, item) in list.enumerated() {
                 shown.certificate.withLock { $0 = item.certificate }
                 let (refusal, time) = try login {
                     let client = try WireClient(port: proxy.port)
                     return try IntegrationTests.refusal {
-                        try client.quickLogin(user: "remi@odd\(number)", keys)
+                        try client.quickLogin(user: "remi@odd\(number)", Self.keys)
                     }
                 }
                 #expect((refusal == nil) == (item.reason == nil), "\(item.name): \(refusal as Any)")
@@ -177,30 +177,51 @@ extension Live {
                                 + " client_ca: \(scratch.file("root.crt"))}"
                         ])
                 })
-            let keys = ReadyKeys()
-            let shown = Shown()
+            let cluster = try judge(house, ca: scratch.file("root.crt"))
             for (number, item) in list.enumerated() {
-                shown.certificate.withLock { $0 = item.certificate }
+                let direct = try attempt(cluster.port, "remi", item.certificate)
+                #expect(
+                    (direct == nil) == (item.reason == nil),
+                    "PostgreSQL says of \(item.name): \(direct as Any)")
                 let (refusal, time) = try login {
-                    let client = try WireClient(port: proxy.port)
-                    try client.channel.send(WirePacket.sslRequest)
-                    _ = try client.channel.receive(1)
-                    do {
-                        try shown.present(client.channel, TLS_client_method()) { SSL_connect($0) }
-                        return try IntegrationTests.refusal {
-                            try client.quickLogin(user: "remi@odd\(number)", keys)
-                        }
-                    } catch let failure as OpenSSLFailure {
-                        // Refused within the handshake: an alert, no message of the protocol.
-                        return Self.alert("\(failure)")
-                    } catch let failure as EndOfStream {
-                        return Self.alert("\(failure)")
-                    }
+                    try attempt(proxy.port, "remi@odd\(number)", item.certificate)
                 }
                 #expect((refusal == nil) == (item.reason == nil), "\(item.name): \(refusal as Any)")
                 #expect(time < Self.limit, "\(item.name): \(time)")
                 guard let reason = item.reason, refusal != nil else { continue }
                 try proxy.waitForLog(reason, deadline: .seconds(2))
+            }
+        }
+
+        /// A cluster that demands of clients what pgtee does here.
+        private func judge(_ house: LiveHouse, ca: String) throws -> PrivateCluster {
+            var options = PrivateCluster.Options(certificate: house.proxyCertificate)
+            options.clientCAPath = ca
+            options.hba = ["hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-full"]
+            let cluster = try PrivateCluster(options)
+            try cluster.createRole("remi", password: EvilLogin.verifierText)
+            return cluster
+        }
+
+        /// A login over TLS with this certificate; why it was refused.
+        private func attempt(
+            _ port: UInt16, _ user: String, _ certificate: OddCertificate
+        ) throws -> WireRefusal? {
+            let shown = Shown()
+            shown.certificate.withLock { $0 = certificate }
+            let client = try WireClient(port: port)
+            try client.channel.send(WirePacket.sslRequest)
+            _ = try client.channel.receive(1)
+            do {
+                try shown.present(client.channel, TLS_client_method()) { SSL_connect($0) }
+                return try IntegrationTests.refusal {
+                    try client.quickLogin(user: user, Self.keys)
+                }
+            } catch let failure as OpenSSLFailure {
+                // Refused within the handshake: an alert, no message of the protocol.
+                return Self.alert("\(failure)")
+            } catch let failure as EndOfStream {
+                return Self.alert("\(failure)")
             }
         }
 
