@@ -37,17 +37,33 @@ extension Live {
             }
         }
 
-        /// Both storms in turn, twice, and honest logins meanwhile.
+        /// Compares, up to three times: other work on the machine spoils one comparison, a worker
+        /// that derives keys spoils all.
         private func compare(
-            _ proxy: ProxyProcess,
-            _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
+            _ proxy: ProxyProcess, _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
             sourceLocation: SourceLocation = #_sourceLocation
         ) throws {
+            var seen: [(usual: Duration, dear: Duration)] = []
+            while seen.count < 3 {
+                let (usual, dear) = try measure(proxy, login, sourceLocation)
+                print("S-36: p99 \(usual) beside 4,096 rounds, \(dear) beside 100,000")
+                if dear < usual * 2 + Self.allowance { return }
+                seen.append((usual, dear))
+            }
+            Issue.record("the dear logins slow others: \(seen)", sourceLocation: sourceLocation)
+        }
+
+        /// Both storms in turn, twice, and the 99th percentile of honest logins meanwhile.
+        private func measure(
+            _ proxy: ProxyProcess, _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
+            _ sourceLocation: SourceLocation
+        ) throws -> (usual: Duration, dear: Duration) {
             let keys = ReadyKeys()
             var times: [Bool: [Duration]] = [:]
             for isDear in [false, true, false, true] {
+                let ticks = ProcessNumbers(proxy.pid).ticks
                 let storm = try Storm { try login(isDear) }
-                for _ in 0..<60 {
+                for _ in 0..<50 {
                     let start = ContinuousClock.now
                     let client = try WireClient(port: proxy.port)
                     try client.quickLogin(user: "honest@two", keys)
@@ -55,14 +71,17 @@ extension Live {
                     client.channel.close()
                 }
                 #expect(storm.end() == [], sourceLocation: sourceLocation)
+                // A tick is 10 ms; so many rounds would take several.
+                let spent = ProcessNumbers(proxy.pid).ticks - ticks
+                #expect(
+                    spent < storm.count, "\(spent) ticks for \(storm.count) logins",
+                    sourceLocation: sourceLocation)
             }
             func percentile(_ list: [Duration]?) -> Duration {
                 guard let sorted = list?.sorted(), sorted.count >= 100 else { return .zero }
                 return sorted[sorted.count * 99 / 100 - 1]
             }
-            let (before, after) = (percentile(times[false]), percentile(times[true]))
-            print("S-36: p99 \(before) beside 4,096 rounds, \(after) beside 100,000")
-            #expect(after < before * 2 + Self.allowance, sourceLocation: sourceLocation)
+            return (percentile(times[false]), percentile(times[true]))
         }
     }
 }
@@ -97,6 +116,9 @@ private final class Storm: Sendable {
             state.withLock { $0.count >= 8 }
         }
     }
+
+    /// How often it was done.
+    var count: Int { state.withLock { $0.count } }
 
     /// Stops it; returns what went wrong.
     func end() -> [String] {
