@@ -3,6 +3,11 @@ internal import COpenSSL
 /// A CA that peers' certificates are verified against outside a handshake: a tenant's client CA.
 package final class CertificateVerifier: @unchecked Sendable {
     private let store: OpaquePointer
+    private static let securityLevel: Int32 = {
+        guard let context = SSL_CTX_new(TLS_server_method()) else { return 2 }
+        defer { SSL_CTX_free(context) }
+        return SSL_CTX_get_security_level(context)
+    }()
 
     package init(caPath: String, crlPath: String?) throws(TLSContextError) {
         guard let store = X509_STORE_new() else { throw TLSContextError("out of memory") }
@@ -30,6 +35,8 @@ package final class CertificateVerifier: @unchecked Sendable {
             return OpenSSLErrors.take()
         }
         _ = X509_STORE_CTX_set_default(context, "ssl_client")
+        // As in a handshake: keys and digests below the system's security level are refused.
+        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), Self.securityLevel)
         if X509_verify_cert(context) == 1 { return nil }
         let code = Int(X509_STORE_CTX_get_error(context))
         ERR_clear_error()
