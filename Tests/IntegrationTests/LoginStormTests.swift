@@ -37,15 +37,64 @@ extension Live {
             }
         }
 
+        @Test func `S-36: a cluster that asks pgtee for 100,000 rounds slows its own logins only`()
+            throws
+        {
+            let secret = try TemporaryDirectory("lookup")
+            let file = try secret.write("password", LiveHouse.password, mode: 0o600)
+            let usual = ReadyKeys()
+            try house.globex.createRole("honest_too", password: usual.verifierText)
+            let backends = (try asking(4_096), try asking(100_000))
+            func tenant(_ name: String, _ backend: EvilBackend) -> TenantDocument {
+                TenantDocument(
+                    name,
+                    backends: [
+                        "{name: main, host: 127.0.0.1, port: \(backend.port), tls: {mode: disable}}"
+                    ],
+                    authentication: [
+                        "mode: scram", "lookup: {user: pgtee_lookup, password_file: \(file)}",
+                    ])
+            }
+            let proxy = try house.ownProxy(tenants: [
+                tenant("calm", backends.0), tenant("stormy", backends.1),
+                TenantDocument(
+                    "two", house.globex, .unixSocket,
+                    verifiers: ["honest_too": usual.verifierText]),
+            ])
+            let port = proxy.port
+            try compare(proxy, user: "honest_too@two") { isDear in
+                let client = try WireClient(port: port)
+                let error = try refusal {
+                    try client.quickLogin(user: isDear ? "remi@stormy" : "remi@calm", usual)
+                }
+                if error == nil { throw LiveFailure("logged in without a verifier") }
+            }
+            #expect(backends.1.accepted > 8)
+        }
+
+        /// A cluster that has the look-up's login derive a key of so many rounds, and hangs up.
+        private func asking(_ rounds: Int) throws -> EvilBackend {
+            try EvilBackend { connection in
+                _ = try connection.readStartup()
+                try connection.send(WireMessage("R", int32(10) + cString("SCRAM-SHA-256") + [0]))
+                let initial = String(decoding: try connection.readMessage().body, as: UTF8.self)
+                let nonce = initial.split(separator: ",").last { $0.hasPrefix("r=") } ?? ""
+                let first = "\(nonce)server,s=\(EvilLogin.base64(EvilLogin.salt)),i=\(rounds)"
+                try connection.send(WireMessage("R", int32(11) + Array(first.utf8)))
+                _ = try connection.readMessage()
+            }
+        }
+
         /// Compares, up to three times: other work on the machine spoils one comparison, a worker
         /// that derives keys spoils all.
         private func compare(
-            _ proxy: ProxyProcess, _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
+            _ proxy: ProxyProcess, user: String = "honest@two",
+            _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
             sourceLocation: SourceLocation = #_sourceLocation
         ) throws {
             var seen: [(usual: Duration, dear: Duration)] = []
             while seen.count < 3 {
-                let (usual, dear) = try measure(proxy, login, sourceLocation)
+                let (usual, dear) = try measure(proxy, user, login, sourceLocation)
                 print("S-36: p99 \(usual) beside 4,096 rounds, \(dear) beside 100,000")
                 if dear < usual * 2 + Self.allowance { return }
                 seen.append((usual, dear))
@@ -55,7 +104,8 @@ extension Live {
 
         /// Both storms in turn, twice, and the 99th percentile of honest logins meanwhile.
         private func measure(
-            _ proxy: ProxyProcess, _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
+            _ proxy: ProxyProcess, _ user: String,
+            _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
             _ sourceLocation: SourceLocation
         ) throws -> (usual: Duration, dear: Duration) {
             let keys = ReadyKeys()
@@ -66,7 +116,7 @@ extension Live {
                 for _ in 0..<50 {
                     let start = ContinuousClock.now
                     let client = try WireClient(port: proxy.port)
-                    try client.quickLogin(user: "honest@two", keys)
+                    try client.quickLogin(user: user, keys)
                     times[isDear, default: []].append(ContinuousClock.now - start)
                     client.channel.close()
                 }

@@ -76,10 +76,14 @@ extension Live {
         }
 
         /// Sound but for keys and digests that nobody should trust any more.
-        private static func weak(_ authorities: [OddCertificate]) throws -> [Case] {
-            var short = OddCertificate.Wish("db.acme")
+        private static func weak(
+            _ authorities: [OddCertificate], _ subject: String, _ usage: String
+        ) throws -> [Case] {
+            var short = OddCertificate.Wish(subject)
+            short.usage = usage
             short.bits = 1_024
-            var old = OddCertificate.Wish("db.acme")
+            var old = OddCertificate.Wish(subject)
+            old.usage = usage
             old.usesSHA1 = true
             let root = [authorities[0]]
             return [
@@ -126,7 +130,7 @@ extension Live {
             }
             let list =
                 try Self.cases(authorities, "db.acme", "serverAuth", "clientAuth", names: true)
-                + Self.weak(authorities)
+                + Self.weak(authorities, "db.acme", "serverAuth")
             let proxy = try house.ownProxy(
                 tenants: list.indices.map { number in
                     TenantDocument(
@@ -167,7 +171,9 @@ extension Live {
                 try connection.finishScramLogin()
                 connection.holdUntilClosed()
             }
-            let list = try Self.cases(authorities, "remi", "clientAuth", "serverAuth", names: false)
+            let list =
+                try Self.cases(authorities, "remi", "clientAuth", "serverAuth", names: false)
+                + Self.weak(authorities, "remi", "clientAuth")
             let proxy = try house.ownProxy(
                 tenants: list.indices.map { number in
                     backend.tenant(
