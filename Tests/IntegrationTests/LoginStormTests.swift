@@ -62,7 +62,7 @@ extension Live {
                     verifiers: ["honest_too": usual.verifierText]),
             ])
             let port = proxy.port
-            try compare(proxy, user: "honest_too@two") { isDear in
+            try compare(proxy, user: "honest_too@two", derivesKeys: true) { isDear in
                 let client = try WireClient(port: port)
                 let error = try refusal {
                     try client.quickLogin(user: isDear ? "remi@stormy" : "remi@calm", usual)
@@ -88,13 +88,14 @@ extension Live {
         /// Compares, up to three times: other work on the machine spoils one comparison, a worker
         /// that derives keys spoils all.
         private func compare(
-            _ proxy: ProxyProcess, user: String = "honest@two",
+            _ proxy: ProxyProcess, user: String = "honest@two", derivesKeys: Bool = false,
             _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
             sourceLocation: SourceLocation = #_sourceLocation
         ) throws {
             var seen: [(usual: Duration, dear: Duration)] = []
             while seen.count < 3 {
-                let (usual, dear) = try measure(proxy, user, login, sourceLocation)
+                let (usual, dear) = try measure(
+                    proxy, user, derivesKeys, login, sourceLocation)
                 print("S-36: p99 \(usual) beside 4,096 rounds, \(dear) beside 100,000")
                 if dear < usual * 2 + Self.allowance { return }
                 seen.append((usual, dear))
@@ -104,7 +105,7 @@ extension Live {
 
         /// Both storms in turn, twice, and the 99th percentile of honest logins meanwhile.
         private func measure(
-            _ proxy: ProxyProcess, _ user: String,
+            _ proxy: ProxyProcess, _ user: String, _ derivesKeys: Bool,
             _ login: @escaping @Sendable (_ isDear: Bool) throws -> Void,
             _ sourceLocation: SourceLocation
         ) throws -> (usual: Duration, dear: Duration) {
@@ -121,7 +122,9 @@ extension Live {
                     client.channel.close()
                 }
                 #expect(storm.end() == [], sourceLocation: sourceLocation)
-                // A tick is 10 ms; so many rounds would take several.
+                // A tick is 10 ms; so many rounds would take several. Keys of our own role are derived
+                // in the proxy, on a thread of their own, which is what must not be felt.
+                if derivesKeys { continue }
                 let spent = ProcessNumbers(proxy.pid).ticks - ticks
                 #expect(
                     spent < storm.count, "\(spent) ticks for \(storm.count) logins",
