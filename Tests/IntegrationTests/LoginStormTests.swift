@@ -122,8 +122,8 @@ extension Live {
                     client.channel.close()
                 }
                 #expect(storm.end() == [], sourceLocation: sourceLocation)
-                // A tick is 10 ms; so many rounds would take several. Keys of our own role are derived
-                // in the proxy, on a thread of their own, which is what must not be felt.
+                // A tick is 10 ms; so many rounds would take several. Keys of our own role are
+                // derived in the proxy, on a thread of their own, which is what must not be felt.
                 if derivesKeys { continue }
                 let spent = ProcessNumbers(proxy.pid).ticks - ticks
                 #expect(
