@@ -42,7 +42,7 @@ extension Live {
 
         @Test func `logins in flight are limited by source, and freed at the deadline`() throws {
             let proxy = try house.ownProxy(service: [
-                "limits: {logins_in_flight_per_source: 5}", "timeouts: {login: 2s}",
+                "limits: {logins_in_flight_per_source: 5}", "timeouts: {login: 6s}",
             ])
             let session = try house.client("remi@globex", proxy: proxy)
             // More than the limit: those beyond it are turned away themselves.
@@ -50,6 +50,10 @@ extension Live {
                 let channel = try WireChannel(port: proxy.port)
                 try channel.send([0, 0, 0])
                 return channel
+            }
+            // A login that slips in before them could take until they are gone.
+            try waitUntil("all places are taken") {
+                try proxy.metric("pgtee_logins_in_flight") >= 5
             }
             try waitUntil("one more is refused") {
                 do {
