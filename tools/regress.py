@@ -59,7 +59,7 @@ class Major:
         self.traces = cache / f"source-{number}/src/test/modules/libpq_pipeline/traces"
         self.compiled = work / f"compiled-{number}"
         shutil.copytree(cache / f"compiled-{number}", self.compiled)
-        self.library_path = str(home / "lib") if number != 15 else ""
+        self.libraries = str(home / "lib") if number != 15 else ""
 
 
 class Cluster:
@@ -111,8 +111,8 @@ def environment_of(major):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     environment.pop("LANG", None)
     environment["LC_ALL"] = "C"
-    if major.library_path:
-        environment["LD_LIBRARY_PATH"] = major.library_path
+    if major.libraries:
+        environment["LD_LIBRARY_PATH"] = major.libraries
     return environment
 
 

@@ -90,7 +90,7 @@ class Gate:
         self.options = options
         self.certificates = Certificates(workshop)
         self.cluster = Cluster(workshop, self.certificates, scale=1)
-        self.library = compile_c(options.output, HERE / "mallocs.c", "-shared", "-fPIC", "-ldl")
+        self.shared_object = compile_c(options.output, HERE / "mallocs.c", "-shared", "-fPIC", "-ldl")
         if options.pgtee:
             # Debian 12's valgrind can't read the debug information; it needs only the symbols.
             bare = workshop.path / "pgtee-symbols"
@@ -98,7 +98,7 @@ class Gate:
             options.pgtee = bare
         # The server's user may not be able to reach the build's folder.
         self.preload = workshop.path / "mallocs.so"
-        self.preload.write_bytes(self.library.read_bytes())
+        self.preload.write_bytes(self.shared_object.read_bytes())
         self.preload.chmod(0o755)
 
     def bench(self, **peers):
